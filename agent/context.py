@@ -1,0 +1,40 @@
+"""What every step of the loop is given: the places, the rules, the truth, the workers and the log.
+
+Owns nothing itself. `agent.daemon` builds one context at start; steps, planner and history read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.config import Config
+from agent.jobs import JobRunner
+from agent.layout import Layout
+from agent.store import Store
+
+__all__ = ["DAEMON", "Context", "Log"]
+
+DAEMON = "daemon"
+"""`who` of everything that the daemon does by itself."""
+
+
+class Log(Protocol):
+    """The part of a structlog logger that the loop uses: an event is a human sentence, `action` is for machines."""
+
+    def info(self, event: str, **fields: object) -> object: ...
+
+    def warning(self, event: str, **fields: object) -> object: ...
+
+    def error(self, event: str, **fields: object) -> object: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """Arguments of every step: where things lie, the configuration, the database, the workers, the log."""
+
+    layout: Layout
+    config: Config
+    store: Store
+    jobs: JobRunner
+    log: Log

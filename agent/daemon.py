@@ -1,0 +1,150 @@
+"""The daemon: a loop on the monotonic clock that looks at persisted state and does the next thing.
+
+Owns the order of one turn, the signals, and the life of the process. Nothing of a cycle lives here: kill it anywhere
+and the next start goes on. It imports no torch; workers do what is heavy.
+
+One turn: operators' commands, then (unless paused) the base model, intake, the trigger and one step of the active
+cycle, then house-keeping, then the watchdog. A turn that raises is logged, pauses the loop with the reason, and does
+not end the daemon: an operator finds the cause in `cld status`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
+
+from agent import bootstrap, calendar, commands, cycle
+from agent.config import Config
+from agent.context import DAEMON, Context
+from agent.housekeeping import Housekeeping
+from agent.intake import Intake
+from agent.jobs import JobFailed, JobRunner
+from agent.layout import Layout
+from agent.lock import lock
+from agent.logs import open_log
+from agent.notify import notify
+from agent.store import Store, control
+from agent.stores import store_url
+from agent.trigger import Trigger
+
+__all__ = ["STOPPED_AT_ONCE", "Daemon", "open_context", "run"]
+
+STOPPED_AT_ONCE = 130
+"""Exit code after a second signal: workers were killed, nothing was waited for."""
+
+_TICK_SECONDS = 0.5
+_IDLE_TICK_SECONDS = 2.0
+_GRACE_SECONDS = 20.0
+
+
+def run(layout: Layout, config: Config) -> int:
+    """Run the daemon of a data root until a signal ends it.
+
+    Returns:
+        The exit code: 0 after a graceful stop.
+
+    Raises:
+        AlreadyRunning: another process holds the data root.
+        StoreError: the database cannot be opened.
+    """
+    with lock(layout):
+        context = open_context(layout, config)
+        context.store.migrate()
+        daemon = Daemon(context)
+        with daemon.signals():
+            return daemon.loop()
+
+
+def open_context(layout: Layout, config: Config) -> Context:
+    """What every step works with, made from a data root and its configuration."""
+    layout.create()
+    store = Store(store_url(layout, config))
+    environment = {"CLD_ENERGY_COUNTRY": config.energy.country} if config.energy.enabled else {}
+    runner = JobRunner(layout, config, store, environment)
+    return Context(layout, config, store, runner, open_log(layout.log_file, config.log.level))
+
+
+class Daemon:
+    """The loop over one data root.
+
+    Args:
+        context: what the steps work with.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._intake = Intake(context)
+        self._trigger = Trigger(context)
+        self._housekeeping = Housekeeping(context)
+        self._stop = threading.Event()
+
+    def loop(self) -> int:
+        """Turn until a signal asks to stop, then end the workers gracefully."""
+        scheduler = calendar.start(self._context)
+        self._context.log.info(f"the daemon watches {self._context.layout.root}", action="daemon.started", pid=os.getpid())
+        notify("READY=1")
+        try:
+            while not self._stop.is_set():
+                moved = self._guarded_turn(time.monotonic())
+                notify("WATCHDOG=1")
+                busy = moved or self._context.jobs.busy
+                self._stop.wait(0.0 if moved else _TICK_SECONDS if busy else _IDLE_TICK_SECONDS)
+        finally:
+            notify("STOPPING=1")
+            scheduler.shutdown(wait=False)
+            self._context.jobs.stop_all(_GRACE_SECONDS)
+        self._context.log.info("the daemon stopped", action="daemon.stopped")
+        return 0
+
+    def turn(self, now_monotonic: float) -> bool:
+        """Do what there is to do now; True if anything moved on."""
+        context = self._context
+        moved = commands.execute_pending(context)
+        self._housekeeping.turn(now_monotonic)
+        with context.store.read() as tx:
+            if control.paused(tx):
+                return moved
+        if not bootstrap.advance(context):
+            return moved
+        moved |= self._intake.turn(now_monotonic)
+        moved |= self._trigger.turn(now_monotonic)
+        return cycle.advance(context) or moved
+
+    @contextmanager
+    def signals(self) -> Generator[None]:
+        """First SIGTERM or SIGINT: end after this turn. Second: at once."""
+
+        def handle(number: int, _: FrameType | None) -> None:
+            if self._stop.is_set():
+                self._context.jobs.stop_all(grace_seconds=0.0)
+                os._exit(STOPPED_AT_ONCE)
+            self._stop.set()
+            self._context.log.info(f"stopping on {signal.Signals(number).name}", action="daemon.stopping")
+
+        previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _guarded_turn(self, now_monotonic: float) -> bool:
+        try:
+            return self.turn(now_monotonic)
+        except JobFailed as failure:
+            self._pause(str(failure))
+        except Exception as error:  # noqa: BLE001 - the loop must outlive a fault; it is logged, shown and paused on
+            self._context.log.error(f"a turn failed: {error!r}", action="daemon.fault", exc_info=sys.exc_info())
+            self._pause(f"fault: {type(error).__name__}: {error}")
+        return False
+
+    def _pause(self, reason: str) -> None:
+        with self._context.store.write() as tx:
+            control.pause(tx, reason, who=DAEMON, fix="cld logs, then cld resume")
+        notify(f"STATUS=paused: {reason[:200]}")

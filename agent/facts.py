@@ -1,0 +1,223 @@
+"""What the store knows, as plain JSON values: the reads behind `cld cycle`, `plan`, `history`, `probe` and `methods`.
+
+Owns the choice of what a reader is shown of a row. It changes nothing and renders nothing; the CLI and the API show
+the same facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from agent.config import Config
+from agent.errors import NotFound
+from agent.layout import Layout
+from agent.store import (
+    Session,
+    cycles,
+    decisions,
+    deployment,
+    events,
+    gaps,
+    jobs,
+    measurements,
+    plans,
+    pool,
+    verdicts,
+    versions,
+)  # fmt: skip
+from agent.store.tables import Base
+
+__all__ = [
+    "cycle", "cycle_list", "method", "methods", "newest_plan", "plan", "row_facts", "scores", "suites", "version",
+    "version_diff", "version_list",
+]  # fmt: skip
+
+
+def row_facts(row: Base, *leave_out: str) -> dict[str, Any]:
+    """The columns of a row."""
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns if column.key not in leave_out}
+
+
+def cycle_list(tx: Session, limit: int) -> list[dict[str, Any]]:
+    """The newest cycles with the verdict on each, newest first."""
+    judged = {row.cycle: row.outcome for row in verdicts.listing(tx) if row.phase == "judging"}
+    return [{**row_facts(row), "verdict": judged.get(row.id)} for row in cycles.listing(tx, limit)]
+
+
+def cycle(tx: Session, cycle_id: str) -> dict[str, Any]:
+    """Everything that happened in a cycle.
+
+    Raises:
+        NotFound: no such cycle.
+    """
+    found = cycles.get(tx, cycle_id)
+    verdict = verdicts.get(tx, cycle_id)
+    return {
+        **row_facts(found),
+        "records": len(pool.records_of(tx, cycle_id)),
+        "gaps": [gap.model_dump(mode="json") for gap in gaps.of_cycle(tx, cycle_id)],
+        "jobs": [row_facts(job, "result") for job in jobs.of_cycle(tx, cycle_id)],
+        "verdict": verdict.verdict if verdict else None,
+        "decisions": [row_facts(row) for row in decisions.of_cycle(tx, cycle_id)],
+        "events": [row_facts(row) for row in events.listing(tx, subject=cycle_id)],
+    }
+
+
+def plan(tx: Session, cycle_id: str) -> dict[str, Any]:
+    """The plan of a cycle: what it will learn and how, why, and the alternatives it beat.
+
+    Raises:
+        NotFound: the cycle has none.
+    """
+    return row_facts(plans.get(tx, cycle_id))
+
+
+def newest_plan(tx: Session) -> dict[str, Any]:
+    """The plan made last.
+
+    Raises:
+        NotFound: there is none yet.
+    """
+    newest = plans.listing(tx, limit=1)
+    if not newest:
+        raise NotFound("no plan was made yet; `cld cycle run` starts a cycle, which makes one")
+    return row_facts(newest[0])
+
+
+def version_list(tx: Session, filters: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+    """The newest versions, newest first, with the verdict on each and whether it serves.
+
+    Args:
+        filters: exact values of `stage`, `method`, `state` or `verdict`.
+    """
+    serving = deployment.find(tx)
+    rows = [
+        {**_version_facts(tx, row), "serves": serving is not None and serving.version == row.id}
+        for row in versions.listing(tx)
+    ]
+    return [row for row in rows if all(row.get(key) == value for key, value in filters.items())][:limit]
+
+
+def version(tx: Session, version_id: str) -> dict[str, Any]:
+    """Everything about a version: card, scores, who let it through, when it served.
+
+    Raises:
+        NotFound: no such version.
+    """
+    row = versions.get(tx, version_id)
+    served = [row_facts(move) for move in deployment.history(tx, limit=10_000) if move.version == version_id]
+    return {
+        **_version_facts(tx, row),
+        "card": row.card,
+        "facts": row.facts,
+        "scores": scores(tx, version_id),
+        "served": served,
+        "decisions": [row_facts(word) for word in decisions.of_cycle(tx, row.cycle)] if row.cycle else [],
+        "events": [row_facts(event) for event in events.listing(tx, subject=version_id)],
+    }
+
+
+def scores(tx: Session, version_id: str) -> list[dict[str, Any]]:
+    """Mean score of a version per suite."""
+    return [asdict(row) for row in measurements.matrix(tx) if row.version == version_id]
+
+
+def version_diff(tx: Session, before: str, after: str) -> dict[str, Any]:
+    """What changed from one version to another: lineage, plan, data, and scores per suite and item.
+
+    Raises:
+        NotFound: no such version.
+    """
+    return {
+        "before": _version_facts(tx, versions.get(tx, before)),
+        "after": _version_facts(tx, versions.get(tx, after)),
+        "learned": _learned_between(tx, before, after),
+        "suites": _suite_changes(tx, before, after),
+        "items": _item_changes(tx, before, after),
+    }
+
+
+def _version_facts(tx: Session, row: versions.Version) -> dict[str, Any]:
+    verdict = verdicts.latest_of(tx, row.id)
+    return {**row_facts(row, "card", "facts"), "verdict": verdict.outcome if verdict else None}
+
+
+def _learned_between(tx: Session, before: str, after: str) -> list[dict[str, Any]]:
+    """The cycles on the way from `before` to `after`, newest first; all of `after`'s where they are no relatives."""
+    steps: list[dict[str, Any]] = []
+    current: str | None = after
+    while current is not None and current != before:
+        row = versions.get(tx, current)
+        if row.cycle is not None:
+            steps.append({"version": row.id, "cycle": row.cycle, "stage": row.stage, "method": row.method,
+                          "records": len(pool.records_of(tx, row.cycle))})  # fmt: skip
+        current = row.parent
+    return steps
+
+
+def _suite_changes(tx: Session, before: str, after: str) -> list[dict[str, Any]]:
+    def means(version_id: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+        return {(row["suite"], row["suite_digest"], row["engine"]): row for row in scores(tx, version_id)}
+
+    old, new = means(before), means(after)
+    return [
+        {"suite": key[0], "role": new[key]["role"], "items": new[key]["items"], "before": old[key]["mean"],
+         "after": new[key]["mean"], "delta": new[key]["mean"] - old[key]["mean"]}
+        for key in sorted(old.keys() & new.keys())
+    ]  # fmt: skip
+
+
+def _item_changes(tx: Session, before: str, after: str) -> list[dict[str, Any]]:
+    def items(version_id: str) -> dict[tuple[str, str, str, str], float]:
+        rows = measurements.of(tx, version_id)
+        return {(row.suite, row.suite_digest, row.engine, row.probe): row.score for row in rows}
+
+    old, new = items(before), items(after)
+    changed = [key for key in sorted(old.keys() & new.keys()) if old[key] != new[key]]
+    return [{"suite": key[0], "probe": key[3], "before": old[key], "after": new[key]} for key in changed]
+
+
+def suites(layout: Layout, config: Config) -> list[dict[str, Any]]:
+    """The suites that are measured: role, size, digest and file of each.
+
+    Raises:
+        NotFound: a name in [probes] suites is neither shipped nor a file in ROOT/suites.
+    """
+    from monitors.probes.suites import load_suite, shipped_suites
+
+    shipped = shipped_suites()
+    rows: list[dict[str, Any]] = []
+    for name in config.probes.suites:
+        path = shipped.get(name) or layout.suites / name
+        if not path.is_file():
+            raise NotFound(
+                f"{name!r} in [probes] suites is no suite: shipped are {', '.join(sorted(shipped))}, "
+                f"and {str(path)!r} is not there"
+            )
+        suite = load_suite(path)
+        rows.append(
+            {"suite": suite.suite, "role": suite.role, "probes": len(suite.items), "digest": suite.digest,
+             "description": suite.description, "file": str(path)}
+        )  # fmt: skip
+    return rows
+
+
+def methods() -> list[dict[str, Any]]:
+    """The methods that cld can train with."""
+    from learners.methods import methods as known
+
+    return [{"method": name, **asdict(info)} for name, info in sorted(known().items())]
+
+
+def method(name: str) -> dict[str, Any]:
+    """One method.
+
+    Raises:
+        NotFound: no such method.
+    """
+    found = {row["method"]: row for row in methods()}
+    if name not in found:
+        raise NotFound(f"{name!r} is no method; there are {', '.join(found)}")
+    return found[name]

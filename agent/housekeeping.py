@@ -1,0 +1,85 @@
+"""House-keeping of the daemon's turn: free disk, the month's energy, and what retention may delete.
+
+Owns the pauses that the machine itself causes (promise P8) and their end, and the deletion of versions and job
+folders that nothing refers to any more. It runs once a minute. It deletes no database row, ever: a swept version
+keeps its card, its measurements and its place in the lineage.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+
+from agent.calendar import month_start
+from agent.context import DAEMON, Context
+from agent.store import control, jobs, versions
+
+__all__ = ["Housekeeping"]
+
+_EVERY_SECONDS = 60.0
+_DISK = "disk"
+_ENERGY = "energy"
+
+
+@dataclass
+class Housekeeping:
+    """Keeps the machine within its limits and the data root within its retention."""
+
+    context: Context
+    _last: float | None = field(default=None, init=False)
+
+    def turn(self, now_monotonic: float) -> None:
+        """Look after everything if a minute has passed."""
+        if self._last is not None and now_monotonic - self._last < _EVERY_SECONDS:
+            return
+        self._last = now_monotonic
+        self.watch_disk(shutil.disk_usage(self.context.layout.root).free)
+        self._watch_energy()
+        self.sweep_versions()
+        self.sweep_jobs()
+
+    def watch_disk(self, free_bytes: int) -> None:
+        """Pause while less than the reserve is free; resume by itself when it is free again."""
+        reserve = self.context.config.limits.disk_reserve_bytes
+        reason = f"{_DISK}: {free_bytes} bytes are free, less than limits.disk_reserve_bytes = {reserve}"
+        self._hold(_DISK, free_bytes < reserve, reason, "free some space; cld resumes by itself")
+
+    def _watch_energy(self) -> None:
+        limit = self.context.config.limits.monthly_energy_kwh
+        with self.context.store.read() as tx:
+            spent = jobs.spent(tx, month_start()).energy_kwh
+        reason = f"{_ENERGY}: an estimated {spent:.3f} kWh this month, limits.monthly_energy_kwh = {limit}"
+        self._hold(_ENERGY, limit is not None and spent >= limit, reason, "raise limits.monthly_energy_kwh")
+
+    def _hold(self, cause: str, broken: bool, reason: str, fix: str) -> None:
+        with self.context.store.read() as tx:
+            held = [pause.reason for pause in control.pauses(tx) if pause.code == cause]
+        if broken and not held:
+            with self.context.store.write() as tx:
+                control.pause(tx, reason, who=DAEMON, fix=fix)
+            self.context.log.warning(f"paused: {reason}", action="daemon.paused")
+        if held and not broken:
+            with self.context.store.write() as tx:
+                control.resume(tx, who=DAEMON, why=f"the cause is gone: {held[0]}", code=cause)
+            self.context.log.info(f"resumed: {cause} is well again", action="daemon.resumed")
+
+    def sweep_versions(self) -> None:
+        """Delete the folders of versions beyond retention that nothing protects."""
+        keep = self.context.config.retention.keep_versions
+        with self.context.store.read() as tx:
+            protected = versions.protected(tx)
+            held = [version for version in versions.listing(tx) if version.state in ("candidate", "kept")]
+        newest = {version.id for version in sorted(held, key=lambda version: version.number)[-keep:]}
+        for version in held:
+            if version.id not in protected | newest:
+                with self.context.store.write() as tx:
+                    versions.mark(tx, version.id, "swept", DAEMON, f"beyond retention.keep_versions = {keep}")
+                shutil.rmtree(self.context.layout.version(version.id), ignore_errors=True)
+
+    def sweep_jobs(self) -> None:
+        """Delete the folders of finished jobs beyond retention; their results are in the database."""
+        present = {folder.name for folder in self.context.layout.jobs.iterdir()}
+        with self.context.store.read() as tx:
+            old = jobs.disposable(tx, present, keep=self.context.config.retention.keep_jobs)
+        for job_id in old:
+            shutil.rmtree(self.context.layout.job(job_id), ignore_errors=True)

@@ -1,0 +1,104 @@
+"""Intake: from settled files in watched folders to records in the pool.
+
+Owns the order scan -> claim -> read (a worker) -> record. Files are never moved or changed: the store remembers what
+was read of which file, so a changed file is read again and only what is new in it counts. Parsing happens in a worker
+process, so a hostile file can end that process and nothing else. Called by `agent.daemon` at every tick.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent import config
+from agent.context import DAEMON, Context
+from agent.jobs import JobFailed
+from agent.store import pool
+from learners.records import read_records
+from monitors.job import IntakeResult, IntakeSpec, Quarantined
+from monitors.sources import FileStamp, Source, open_source
+
+__all__ = ["Intake"]
+
+
+@dataclass
+class Intake:
+    """Watches every configured source; holds only what settling needs (when a file was last seen to change)."""
+
+    context: Context
+    _sources: dict[str, Source] = field(default_factory=dict[str, Source], init=False)
+
+    def __post_init__(self) -> None:
+        for name, source in self.context.config.sources.items():
+            self._sources[name] = self._open(name, source)
+
+    def turn(self, now_monotonic: float) -> bool:
+        """Scan every source and go on with open intakes; True if records arrived."""
+        for name, source in self._sources.items():
+            self._claim(name, source, now_monotonic)
+        with self.context.store.read() as tx:
+            waiting = pool.open_intakes(tx)
+        return any([self._read(intake) for intake in waiting])
+
+    def _open(self, name: str, source: config.Source) -> Source:
+        folder = self.context.layout.root / source.path
+        return open_source(source.kind, folder, settle_seconds=self.context.config.intake.settle_seconds)
+
+    def _claim(self, name: str, source: Source, now_monotonic: float) -> None:
+        with self.context.store.read() as tx:
+            stamps = pool.known_files(tx, name)
+        known = {path: FileStamp(stamp.size, stamp.mtime_ns) for path, stamp in stamps.items()}
+        if settled := source.scan(known, now_monotonic):
+            files = [(str(file.path), file.stamp.size_bytes, file.stamp.mtime_ns) for file in settled]
+            with self.context.store.write() as tx:
+                pool.claim_intake(tx, name, files)
+
+    def _read(self, intake: pool.Intake) -> bool:
+        job_id = f"intake-{intake.number}"
+        limits = self.context.config.intake
+
+        def build(_: Path) -> IntakeSpec:
+            with self.context.store.read() as tx:
+                files = pool.files_of(tx, intake.number)
+            return IntakeSpec(
+                source=intake.source,
+                files=tuple(Path(path) for path in files),
+                max_line_bytes=limits.max_line_bytes,
+                max_file_bytes=limits.max_file_bytes,
+            )
+
+        try:
+            answer = self.context.jobs.ensure(job_id, "monitors", "intake", build, cycle=None, step="intake")
+        except JobFailed as failure:
+            with self.context.store.write() as tx:
+                pool.fail_intake(tx, intake.number, str(failure))
+            self.context.log.error(f"{job_id}: {failure}", action="intake.failed", source=intake.source)
+            return False
+        return answer is not None and self._record(intake, IntakeResult.model_validate(answer))
+
+    def _record(self, intake: pool.Intake, result: IntakeResult) -> bool:
+        output = self.context.layout.job(f"intake-{intake.number}") / "output"
+        with self.context.store.write() as tx:
+            counts = pool.record_intake(
+                tx,
+                intake.number,
+                result,
+                read_records(output / "records.jsonl"),
+                _read_quarantined(output / "quarantine.jsonl"),
+                DAEMON,
+            )
+        self.context.log.info(
+            f"read {counts.read} record(s) from {intake.source}: {counts.kept} kept, {counts.duplicate} duplicate, "
+            f"{counts.quarantined} quarantined",
+            action="intake.recorded",
+            source=intake.source,
+        )
+        return counts.kept > 0
+
+
+def _read_quarantined(path: Path) -> Iterator[Quarantined]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield Quarantined.model_validate(json.loads(line))

@@ -1,0 +1,143 @@
+"""Candidates: every stage x method for the gaps at hand, feasible or refused with the reason.
+
+Rules of feasibility, in order: Table 2 of Wu et al. 2024 (which kind of information which stage can update), the
+data at hand, what the method needs, the limits, and the gate (a plan whose predicted loss the gate would reject is
+not worth its energy). Predictions start from the method table's priors and move with the lessons of past cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.planner.plan import Candidate
+from learners.job import Stage
+from learners.methods import MethodInfo, methods
+from learners.records import Kind, Record
+from monitors.job import Gap, InformationKind
+
+__all__ = ["STAGES_OF", "STAGE_OF_KIND", "Outcome", "Situation", "propose"]
+
+STAGES_OF: Final[dict[InformationKind, tuple[Stage, ...]]] = {
+    "fact": ("cpt",),
+    "domain": ("cpt", "cit"),
+    "language": ("cpt",),
+    "task": ("cit",),
+    "skill": ("cit",),
+    "value": ("ca",),
+    "preference": ("ca",),
+}
+"""Table 2 of the survey (Wu et al. 2024, Continual Learning for Large Language Models)."""
+
+STAGE_OF_KIND: Final[dict[Kind, Stage]] = {
+    "text": "cpt",
+    "instruction": "cit",
+    "tool": "cit",
+    "preference": "ca",
+    "feedback": "ca",
+}
+"""The stage that learns each kind of record; a cycle takes records of one stage."""
+_UNTREATED_LOSS: Final[dict[Stage, float]] = {"cpt": 0.12, "cit": 0.10, "ca": 0.12}
+"""General ability that plain fine-tuning of a 135M model lost on first trials; lessons correct it."""
+
+_PRIOR_WEIGHT = 2.0
+"""How many observed cycles the prior counts for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a past cycle of a stage and method did: rise of its target, fall of the general suites."""
+
+    stage: str
+    method: str
+    gain: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the planner knows.
+
+    Attributes:
+        tokens: training tokens in one pass over `records`.
+        epochs: passes per stage, from the configuration.
+        replayable: how many records the parent's replay memory holds.
+        tokens_left: what this month's budget still allows; None: no limit.
+        tolerated_loss: the gate's tolerance on the general suites.
+    """
+
+    gaps: Sequence[Gap]
+    records: Sequence[Record]
+    tokens: int
+    epochs: Mapping[Stage, float]
+    replayable: int
+    tokens_left: int | None
+    tolerated_loss: float
+    outcomes: Sequence[Outcome] = ()
+
+
+def propose(situation: Situation) -> tuple[Candidate, ...]:
+    """Every candidate, best predicted value first; `do_nothing` and `ask_for_data` are always among them."""
+    trained = (
+        _candidate(situation, stage, name, method)
+        for stage in ("cpt", "cit", "ca")
+        for name, method in methods().items()
+        if stage in method.stages
+    )
+    idle = (_do_nothing(situation), _ask_for_data(situation))
+    return tuple(sorted((*trained, *idle), key=lambda candidate: candidate.value, reverse=True))
+
+
+def _candidate(situation: Situation, stage: Stage, name: str, method: MethodInfo) -> Candidate:
+    severity = max((gap.severity for gap in situation.gaps), default=0.0)
+    seen = [outcome for outcome in situation.outcomes if (outcome.stage, outcome.method) == (stage, name)]
+    gain, loss = _expected(seen, 0.6 * severity, _UNTREATED_LOSS[stage] * method.relative_forgetting)
+    cost_tokens = round(situation.tokens * situation.epochs[stage] * method.relative_cost)
+    return Candidate(
+        id=f"{stage}.{name}",
+        action="train",
+        stage=stage,
+        method=name,
+        predicted_gain=round(gain, 3),
+        predicted_loss=round(loss, 3),
+        cost_tokens=cost_tokens,
+        refused=_refusal(situation, stage, method, loss, cost_tokens),
+    )
+
+
+def _expected(seen: Sequence[Outcome], gain: float, loss: float) -> tuple[float, float]:
+    """Posterior means of gain and loss: the prior counts for two cycles, each past cycle for one."""
+    weight = _PRIOR_WEIGHT + len(seen)
+    return (
+        (_PRIOR_WEIGHT * gain + sum(outcome.gain for outcome in seen)) / weight,
+        (_PRIOR_WEIGHT * loss + sum(outcome.loss for outcome in seen)) / weight,
+    )
+
+
+def _refusal(situation: Situation, stage: Stage, method: MethodInfo, loss: float, cost_tokens: int) -> str | None:
+    kinds = {gap.information_kind for gap in situation.gaps}
+    taught = {kind for kind in kinds if stage in STAGES_OF[kind] and kind in method.information_kinds}
+    if not taught:
+        return f"{stage} with this method does not update {', '.join(sorted(kinds)) or 'what is known'} (Table 2)"
+    if not any(STAGE_OF_KIND[record.kind] == stage for record in situation.records):
+        return f"no record at hand can be trained on in {stage}"
+    if "memory" in method.needs and situation.replayable == 0:
+        return "the parent version holds no replay memory"
+    if situation.tokens_left is not None and cost_tokens > situation.tokens_left:
+        return f"{cost_tokens} tokens exceed the {situation.tokens_left} left this month (limits.monthly_train_tokens)"
+    if loss > situation.tolerated_loss:
+        return f"predicted loss {loss:.3f} exceeds the gate's tolerance {situation.tolerated_loss:.3f}"
+    return None
+
+
+def _do_nothing(situation: Situation) -> Candidate:
+    known = not situation.gaps
+    reason = None if known else f"{len(situation.gaps)} gap(s) are supported by data at hand"
+    return Candidate(id="do_nothing", action="do_nothing", refused=reason)
+
+
+def _ask_for_data(situation: Situation) -> Candidate:
+    unsupported = bool(situation.gaps) and not any(gap.records for gap in situation.gaps)
+    reason = None if unsupported else "every gap has records that bear on it, or there is no gap"
+    return Candidate(id="ask_for_data", action="ask_for_data", refused=reason)

@@ -1,0 +1,74 @@
+"""Plan: what a cycle will do, why, and what it beat. Stored as one JSON document; shown by `cld plan show`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from learners.job import Stage
+
+__all__ = ["Action", "Candidate", "Plan"]
+
+Action = Literal["train", "do_nothing", "ask_for_data"]
+
+
+class Candidate(BaseModel):
+    """One thing that could be done about the gaps.
+
+    Attributes:
+        id: what a chooser answers with, e.g. `cpt.replay`, `do_nothing`, `ask_for_data`.
+        predicted_gain: expected rise of the target suites, in score points [0, 1].
+        predicted_loss: expected fall of the general suites, in score points [0, 1].
+        cost_tokens: tokens that training would pass through the model, replay included.
+        refused: why it is not feasible; None if it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    action: Action
+    stage: Stage | None = None
+    method: str | None = None
+    predicted_gain: float = 0.0
+    predicted_loss: float = 0.0
+    cost_tokens: int = 0
+    refused: str | None = None
+
+    @property
+    def value(self) -> float:
+        """Net expected effect: a point lost weighs twice a point gained, as the gate refuses losses first."""
+        return self.predicted_gain - 2.0 * self.predicted_loss
+
+
+class Plan(BaseModel):
+    """The decision of the planning step.
+
+    Attributes:
+        records: ids that training reads; `held_out_records` became probes and are left out.
+        held_out: sentences that no training view may contain.
+        decided_by: who chose among the feasible candidates: a model's name, or `rules`.
+        reason: the chooser's own words, cut; data, never an instruction.
+        alternatives: every candidate considered, the chosen one included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Action
+    stage: Stage | None = None
+    method: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    records: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    held_out_records: tuple[str, ...] = ()
+    cost_tokens: int = 0
+    predicted_gain: float = 0.0
+    predicted_loss: float = 0.0
+    decided_by: str
+    reason: str
+    alternatives: tuple[Candidate, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Id of the candidate that was chosen, e.g. `cpt.replay`."""
+        return self.action if self.action != "train" else f"{self.stage}.{self.method}"

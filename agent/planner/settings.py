@@ -1,0 +1,28 @@
+"""From the configuration to a method's settings: only the keys that the chosen method has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.config import Config
+from agent.planner.plan import Candidate
+from learners.methods import load_method
+
+__all__ = ["configured_settings"]
+
+
+def configured_settings(config: Config, candidate: Candidate) -> dict[str, Any]:
+    """Settings of the candidate's method; empty for a candidate that trains nothing."""
+    if candidate.stage is None or candidate.method is None:
+        return {}
+    training = config.training
+    known: dict[str, Any] = {
+        **getattr(training, candidate.stage).model_dump(),
+        "lora_rank": training.lora_rank,
+        "lora_alpha": training.lora_alpha,
+        "full_weights": training.full_weights,
+        "memory_records": config.replay.memory_records,
+        "replay_share": config.replay.share,
+    }
+    fields = load_method(candidate.method).Settings.model_fields
+    return {key: value for key, value in known.items() if key in fields}

@@ -1,0 +1,51 @@
+"""diagnosing -> planning: what does the serving version not know of what the cycle brought?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.context import DAEMON, Context
+from agent.steps import measured
+from agent.store import cycles, gaps, measurements, pool
+from agent.store.cycles import Cycle
+from learners.records import write_records
+from monitors.job import DiagnoseResult, DiagnoseSpec, Measurement
+
+__all__ = ["advance"]
+
+
+def advance(context: Context, cycle: Cycle) -> bool:
+    """Ask a worker for the gaps; store them with the scores of the probes that show them."""
+    job_id = f"{cycle.id}-diagnosing"
+    parent, anchor = measured.serving(context)
+
+    def build(folder: Path) -> DiagnoseSpec:
+        with context.store.read() as tx:
+            write_records(folder / "records.jsonl", (row.record for row in pool.records_of(tx, cycle.id)))
+        return DiagnoseSpec(
+            suite=f"{cycle.id}-target",
+            version=measured.reference(context.layout, parent),
+            records=folder / "records.jsonl",
+            suites=tuple(measured.target_suites(context)),
+            engine=measured.engine_settings(context.config),
+            seed=context.config.training.seed,
+        )
+
+    answer = context.jobs.ensure(job_id, "monitors", "diagnose", build, cycle=cycle.id, step="diagnosing")
+    if answer is None:
+        return False
+    result = DiagnoseResult.model_validate(answer)
+    rows = read_measurements(context.layout.job(job_id) / "output" / "measurements.jsonl")
+    why = f"{len(result.gaps)} gap(s); {parent} fails {result.failed} of {result.probes} probes"
+    with context.store.write() as tx:
+        gaps.save(tx, cycle.id, result.gaps, who=DAEMON, why=why)
+        measurements.add_many(tx, rows, job_id)
+        cycles.transition(tx, cycle.id, "diagnosing", "planning", DAEMON, why, parent=parent, anchor=anchor)
+    context.log.info(f"cycle {cycle.id}: {why}", action="cycle.diagnosed", cycle=cycle.id)
+    return True
+
+
+def read_measurements(path: Path) -> list[Measurement]:
+    """The rows that a measuring worker left."""
+    with path.open(encoding="utf-8") as lines:
+        return [Measurement.model_validate_json(line) for line in lines]

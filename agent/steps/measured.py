@@ -1,0 +1,95 @@
+"""Which suites a cycle is measured with, and which scores are stored already.
+
+Shared by the steps that ask for measurements (`measuring`, `watching`) and the one that judges them (`judging`), so
+that all speak of the same suites under the same engine settings.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.config import Config
+from agent.context import Context
+from agent.layout import Layout
+from agent.store import deployment, measurements, versions
+from agent.store.cycles import Cycle
+from monitors.job import EngineSettings, Measurement, VersionRef
+from monitors.probes.suites import Suite, load_suite, shipped_suites
+
+__all__ = [
+    "compared_versions", "engine_settings", "measured_keys", "reference", "serving", "snapshot", "standing_suites",
+    "stored", "target_suite_name", "target_suites",
+]
+
+
+def engine_settings(config: Config) -> EngineSettings:
+    """The engine settings under which everything is measured."""
+    engine = config.engine
+    return EngineSettings(
+        kind=engine.kind, dtype=engine.dtype, batch_tokens=engine.batch_tokens, max_new_tokens=engine.max_new_tokens
+    )
+
+
+def reference(layout: Layout, version_id: str) -> VersionRef:
+    """A version as workers are told of it."""
+    return VersionRef(id=version_id, path=layout.version(version_id))
+
+
+def serving(context: Context) -> tuple[str, str]:
+    """Ids of the version that serves and of the anchor."""
+    with context.store.read() as tx:
+        return deployment.current(tx).version, versions.anchor(tx).id
+
+
+def compared_versions(cycle: Cycle) -> list[str]:
+    """Candidate, parent and anchor of a cycle, each once."""
+    return list(dict.fromkeys(v for v in (cycle.candidate, cycle.parent, cycle.anchor) if v))
+
+
+def standing_suites(context: Context) -> list[Path]:
+    """Files of the configured suites: shipped ones by name, the operator's own from ROOT/suites/."""
+    shipped = shipped_suites()
+    return [shipped.get(name) or _own_suite(context.layout, name) for name in context.config.probes.suites]
+
+
+def _own_suite(layout: Layout, name: str) -> Path:
+    """File of an operator's suite: ROOT/suites/NAME.yaml, or .jsonl."""
+    lines = layout.suites / f"{name}.jsonl"
+    return lines if lines.exists() else layout.suites / f"{name}.yaml"
+
+
+def target_suites(context: Context) -> list[Path]:
+    """The standing suites whose role is `target`: what the operator wants the model to be good at."""
+    return [path for path in standing_suites(context) if load_suite(path).role == "target"]
+
+
+def target_suite_name(cycle: Cycle) -> str:
+    """Name of the suite of probes that diagnosing makes from a cycle's own records."""
+    return f"{cycle.id}-target"
+
+
+def snapshot(context: Context, cycle: Cycle, folder: Path) -> list[Path]:
+    """Copy the suites that judge `cycle` into a job's folder: the standing ones and those made for it.
+
+    A copy, because an operator may edit a suite while a worker reads it; the digest of what was read is stored.
+    """
+    made = context.layout.job(f"{cycle.id}-diagnosing") / "output" / "probes.yaml"
+    copies = folder / "suites"
+    copies.mkdir(exist_ok=True)
+    return [Path(shutil.copy(path, copies)) for path in (*standing_suites(context), made) if path.exists()]
+
+
+def stored(context: Context, version_id: str, suites: Sequence[Suite]) -> list[Measurement]:
+    """The stored scores of a version on `suites` under the present engine settings."""
+    with context.store.read() as tx:
+        return measurements.of(
+            tx, version_id, [suite.digest for suite in suites], engine_settings(context.config).digest()
+        )
+
+
+def measured_keys(context: Context, version_ids: Sequence[str], suites: Sequence[Suite]) -> frozenset[str]:
+    """"version/suite/probe" of every score that is stored already."""
+    rows = (row for version_id in version_ids for row in stored(context, version_id, suites))
+    return frozenset(f"{row.version}/{row.suite}/{row.probe}" for row in rows)

@@ -1,0 +1,142 @@
+"""planning -> curating | awaiting_approval | no_action: choose what to do about the gaps, and write down why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.context import DAEMON, Context
+from agent.jobs import JobFailed
+from agent.planner.candidates import propose
+from agent.planner.choice import Decision, decide, feasible
+from agent.planner.plan import Candidate, Plan
+from agent.planner.prompt import choosing_prompt
+from agent.planner.settings import configured_settings
+from agent.planner.situation import look
+from agent.steps import measured
+from agent.steps.ending import end
+from agent.store import cycles, plans, pool
+from agent.store.cycles import Cycle
+from monitors.job import ChooseResult, ChooseSpec, DiagnoseResult, EngineSettings, Gap
+
+__all__ = ["advance"]
+
+
+def advance(context: Context, cycle: Cycle) -> bool:
+    """List candidates, let the chooser choose, store the plan, and ask a person where the configuration says so."""
+    diagnosis = _diagnosis(context, cycle)
+    candidates = propose(look(context, cycle, diagnosis.gaps))
+    decision = _decide(context, cycle, diagnosis.gaps, candidates)
+    if decision is None:
+        return False
+    plan = _plan(context, cycle, diagnosis, decision, candidates)
+    _store(context, cycle, plan)
+    context.log.info(
+        f"cycle {cycle.id}: plan {decision.candidate.id}, decided by {plan.decided_by}: {plan.reason}",
+        action="cycle.planned",
+        cycle=cycle.id,
+    )
+    return True
+
+
+def _diagnosis(context: Context, cycle: Cycle) -> DiagnoseResult:
+    path = context.layout.job(f"{cycle.id}-diagnosing") / "output" / "result.json"
+    return DiagnoseResult.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def _decide(
+    context: Context, cycle: Cycle, gaps: Sequence[Gap], candidates: Sequence[Candidate]
+) -> Decision | None:
+    """The decision; None while the choosing model is being asked."""
+    planner, options = context.config.planner, feasible(candidates)
+    if planner.backend == "rules" or len(options) < 2:
+        why = "[planner] backend is rules" if planner.backend == "rules" else "there was nothing to choose between"
+        return decide(candidates, None, "", why)
+    chooser = planner.model or cycle.parent or ""
+
+    def build(_: Path) -> ChooseSpec:
+        return ChooseSpec(
+            version=measured.reference(context.layout, cycle.parent or "") if planner.backend == "model" else None,
+            engine=_choosing_engine(context),
+            prompt=choosing_prompt(gaps, options),
+            options=tuple(option.id for option in options),
+        )
+
+    try:
+        answer = context.jobs.ensure(
+            f"{cycle.id}-planning", "monitors", "choose", build, cycle=cycle.id, step="planning"
+        )
+    except JobFailed as failure:
+        return decide(candidates, None, chooser, f"{chooser} could not be asked: {failure.failure.message}")
+    return None if answer is None else decide(candidates, ChooseResult.model_validate(answer), chooser)
+
+
+def _choosing_engine(context: Context) -> EngineSettings:
+    planner, engine = context.config.planner, measured.engine_settings(context.config)
+    if planner.backend == "model":
+        return engine
+    return engine.model_copy(
+        update={
+            "kind": "openai",
+            "endpoint": planner.endpoint,
+            "model": planner.model,
+            "api_key_env": planner.api_key_env,
+        }
+    )
+
+
+def _plan(
+    context: Context, cycle: Cycle, diagnosis: DiagnoseResult, decision: Decision, candidates: Sequence[Candidate]
+) -> Plan:
+    chosen = decision.candidate
+    with context.store.read() as tx:
+        claimed = [row.id for row in pool.records_of(tx, cycle.id)]
+    held_out = set(diagnosis.held_out_records)
+    return Plan(
+        action=chosen.action,
+        stage=chosen.stage,
+        method=chosen.method,
+        settings=configured_settings(context.config, chosen),
+        records=tuple(record for record in claimed if record not in held_out),
+        held_out=diagnosis.held_out,
+        held_out_records=diagnosis.held_out_records,
+        cost_tokens=chosen.cost_tokens,
+        predicted_gain=chosen.predicted_gain,
+        predicted_loss=chosen.predicted_loss,
+        decided_by=decision.decided_by,
+        reason=decision.reason,
+        alternatives=tuple(candidates),
+    )
+
+
+def _store(context: Context, cycle: Cycle, plan: Plan) -> None:
+    why = f"{plan.name}, decided by {plan.decided_by}: {plan.reason}"
+    approval = _approval_reason(context, cycle, plan)
+    with context.store.write() as tx:
+        plans.save(tx, cycle.id, plan.model_dump(mode="json"), plan.decided_by, plan.reason)
+        if plan.action != "train":
+            end(tx, context.config, cycle, "no_action", DAEMON, why)
+            return
+        to, resume = ("awaiting_approval", "curating") if approval else ("curating", None)
+        cycles.transition(
+            tx,
+            cycle.id,
+            "planning",
+            to,
+            DAEMON,
+            approval or why,
+            stage=plan.stage,
+            method=plan.method,
+            resume_state=resume,
+            reason=approval,
+        )
+
+
+def _approval_reason(context: Context, cycle: Cycle, plan: Plan) -> str | None:
+    """Why a person must see the plan before it costs anything; None if nobody must."""
+    if plan.stage in context.config.approval.stages:
+        return f"plans of stage {plan.stage} wait for a person ([approval] stages)"
+    with context.store.read() as tx:
+        sources = {row.source for row in pool.records_of(tx, cycle.id)}
+    untrusted = {name for name in sources if context.config.sources[name].trust == "untrusted"}
+    return f"records come from untrusted source(s) {', '.join(sorted(untrusted))}" if untrusted else None

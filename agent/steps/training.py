@@ -1,0 +1,75 @@
+"""training -> measuring: a worker trains the candidate; its folder becomes a version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.context import DAEMON, Context
+from agent.planner.plan import Plan
+from agent.store import cycles, plans, pool, versions
+from agent.store.cycles import Cycle
+from learners.durable import publish
+from learners.job import TrainResult, TrainSpec
+from learners.records import write_records
+from learners.versions import read_version
+
+__all__ = ["advance"]
+
+
+def advance(context: Context, cycle: Cycle) -> bool:
+    """Train what the plan says; publish and register the result."""
+    with context.store.read() as tx:
+        plan = Plan.model_validate(plans.get(tx, cycle.id).plan)
+    candidate = f"v{cycle.number}"
+    job_id = f"{cycle.id}-training"
+
+    def build(folder: Path) -> TrainSpec:
+        with context.store.read() as tx:
+            write_records(folder / "data.jsonl", (row.record for row in pool.get(tx, plan.records)))
+        return TrainSpec(
+            version_id=candidate,
+            parent=context.layout.version(_parent(cycle)),
+            stage=plan.stage,
+            method=plan.method,
+            data=folder / "data.jsonl",
+            held_out=plan.held_out,
+            settings=plan.settings,
+            seed=context.config.training.seed,
+        )
+
+    answer = context.jobs.ensure(job_id, "learners", "train", build, cycle=cycle.id, step="training")
+    if answer is None:
+        return False
+    result = TrainResult.model_validate(answer)
+    _publish(context, cycle, candidate, result)
+    return True
+
+
+def _publish(context: Context, cycle: Cycle, candidate: str, result: TrainResult) -> None:
+    staged = context.layout.job(f"{cycle.id}-training") / "output" / "version"
+    final = context.layout.version(candidate)
+    publish(staged, final)
+    spec = read_version(final).spec
+    why = f"{result.steps} step(s) on {result.tokens} tokens, loss {result.first_loss:.2f} -> {result.last_loss:.2f}"
+    with context.store.write() as tx:
+        versions.register(
+            tx,
+            candidate,
+            cycle.number,
+            parent=spec.parent,
+            base=spec.base,
+            digest=result.digest,
+            stage=spec.stage,
+            method=spec.method,
+            cycle=cycle.id,
+            who=DAEMON,
+            why=why,
+        )
+        cycles.transition(tx, cycle.id, "training", "measuring", DAEMON, why, candidate=candidate)
+    context.log.info(f"cycle {cycle.id}: trained {candidate}: {why}", action="cycle.trained", cycle=cycle.id)
+
+
+def _parent(cycle: Cycle) -> str:
+    if cycle.parent is None:
+        raise ValueError(f"cycle {cycle.id} reached training without a parent version; the diagnosing step sets it")
+    return cycle.parent

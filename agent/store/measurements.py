@@ -1,0 +1,72 @@
+"""Measurements: one probe's score on one version under one engine setting, kept per item for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from agent.store import events
+from agent.store.once import insert_once
+from agent.store.tables import MeasurementRow
+from monitors.job import Measurement
+
+__all__ = ["MeasurementRow", "SuiteMean", "add_many", "matrix", "of"]
+
+_FIELDS = tuple(Measurement.model_fields)
+
+
+@dataclass(frozen=True)
+class SuiteMean:
+    """Mean score of a version on a suite under an engine setting, over `items` probes."""
+
+    version: str
+    suite: str
+    suite_digest: str
+    role: str
+    engine: str
+    mean: float
+    items: int
+
+
+def add_many(
+    tx: Session, rows: Iterable[Measurement], job_id: str, who: str = "daemon", why: str = "a measuring job finished"
+) -> int:
+    """Record measurements; one that is there already stays as it was. Returns how many were new."""
+    measured = [{**row.model_dump(), "job": job_id} for row in rows]
+    before = _count(tx)
+    insert_once(tx, MeasurementRow, measured)
+    added = _count(tx) - before
+    if added:
+        events.record(tx, "measurements.added", job_id, who, why, measurements=added)
+    return added
+
+
+def of(
+    tx: Session, version: str, suite_digests: Sequence[str] | None = None, engine: str | None = None
+) -> list[Measurement]:
+    """Measurements of a version, by suite and probe; of these suites and this engine setting where given."""
+    columns = [getattr(MeasurementRow, field) for field in _FIELDS]
+    query = select(*columns).where(MeasurementRow.version == version)
+    if suite_digests is not None:
+        query = query.where(MeasurementRow.suite_digest.in_(suite_digests))
+    if engine is not None:
+        query = query.where(MeasurementRow.engine == engine)
+    rows = tx.execute(query.order_by(MeasurementRow.suite, MeasurementRow.probe)).mappings()
+    return [Measurement.model_validate(dict(row)) for row in rows]
+
+
+def matrix(tx: Session) -> list[SuiteMean]:
+    """Mean per version, suite and engine setting: the matrix that GAD, FWT and BWT are computed from."""
+    keys = [
+        MeasurementRow.version, MeasurementRow.suite, MeasurementRow.suite_digest, MeasurementRow.role,
+        MeasurementRow.engine,
+    ]
+    means = select(*keys, func.avg(MeasurementRow.score).label("mean"), func.count().label("items"))
+    return [SuiteMean(**row) for row in tx.execute(means.group_by(*keys).order_by(*keys)).mappings()]
+
+
+def _count(tx: Session) -> int:
+    return tx.scalar(select(func.count()).select_from(MeasurementRow)) or 0

@@ -1,0 +1,15 @@
+"""`python -m learners JOB_DIR`: the worker process for jobs that read or change weights."""
+
+from __future__ import annotations
+
+import sys
+
+from learners.worker import run
+
+HANDLERS = {
+    "train": "learners.training:train",
+    "import": "learners.models:import_base",
+}
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:], HANDLERS))

@@ -1,0 +1,1 @@
+"""What methods are composed of. A part never knows which method uses it."""

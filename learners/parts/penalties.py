@@ -1,0 +1,64 @@
+"""Loss terms: what is added to a stage's loss.
+
+Each is a callable (model, rehearsal) -> weighted scalar; see `learners.methods.contract.LossTerm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["AnchoredQuadratic", "RehearsalLikelihood", "trainable_copy"]
+
+
+def trainable_copy(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """A copy of every weight that will be trained, by name."""
+    return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+class AnchoredQuadratic:
+    """(weight / 2) * sum_i importance_i * (theta_i - anchor_i)^2: EWC with a Fisher, L2-SP with ones.
+
+    Args:
+        importance: non-negative, by parameter name, each of its parameter's shape.
+        anchor: where the weights are pulled to, same names and shapes.
+        weight: lambda.
+    """
+
+    def __init__(
+        self, importance: Mapping[str, torch.Tensor], anchor: Mapping[str, torch.Tensor], weight: float
+    ) -> None:
+        self._importance = dict(importance)
+        self._anchor = dict(anchor)
+        self._weight = weight
+
+    def __call__(self, model: PreTrainedModel, rehearsal: Mapping[str, torch.Tensor] | None) -> torch.Tensor:
+        """The penalty at the model's present weights."""
+        import torch
+
+        total = torch.zeros((), device=next(model.parameters()).device)
+        for name, weight in model.named_parameters():
+            if name in self._anchor:
+                importance, anchor = (kept[name].to(weight.device) for kept in (self._importance, self._anchor))
+                total = total + (importance * (weight - anchor).square()).sum()
+        return total * (self._weight / 2)
+
+
+class RehearsalLikelihood:
+    """weight * mean negative log-likelihood of the rehearsed tokens, for stages whose own loss is not a likelihood."""
+
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
+
+    def __call__(self, model: PreTrainedModel, rehearsal: Mapping[str, torch.Tensor] | None) -> torch.Tensor:
+        """The term for one step's rehearsed rows; 0 when the step has none."""
+        import torch
+
+        if rehearsal is None:
+            return torch.zeros((), device=next(model.parameters()).device)
+        loss: torch.Tensor = model(**rehearsal, use_cache=False).loss
+        return loss * self._weight

@@ -1,0 +1,67 @@
+"""Records: the items of data that every package passes along.
+
+Owns the shape of a record and its identity; reads and writes nothing but JSON lines. `monitors.intake` makes
+records, `agent.store` keeps them, `learners` trains on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Kind", "Record", "read_records", "record_id", "write_records"]
+
+Kind = Literal["text", "instruction", "preference", "tool", "feedback"]
+
+
+class Record(BaseModel):
+    """One item of data.
+
+    Attributes:
+        id: SHA-256 (hex) of kind and content, so equal data has one identity whatever file it came from.
+        source: name of the configured source it arrived by.
+        kind: what can be learned from it.
+        content: by kind -
+            `text`: {"text": str, "title": str | None};
+            `instruction`, `tool`: {"messages": [{"role", "content"}, ...]} ending with an assistant turn,
+            and for `tool` optionally {"tools": [...]};
+            `preference`: {"prompt": messages, "chosen": messages, "rejected": messages};
+            `feedback`: {"prompt": messages, "completion": messages, "label": bool}.
+        origin: file and line or page it was read from, for people; no code opens it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    source: str
+    kind: Kind
+    content: dict[str, Any]
+    origin: str = ""
+
+
+def record_id(kind: Kind, content: dict[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of kind and content."""
+    canonical = json.dumps([kind, content], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield the records of a JSON-lines file written by `write_records`."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield Record.model_validate_json(line)
+
+
+def write_records(path: Path, records: Iterable[Record]) -> int:
+    """Write records as JSON lines; return how many."""
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(record.model_dump_json() + "\n")
+            count += 1
+    return count

@@ -1,0 +1,95 @@
+"""The first things worth rehearsing: the base model's own answers to everyday prompts.
+
+Owns the seed of the replay memory of version `v0`. The prompts are in `seed_prompts.yaml`; the answers are greedy, so
+equal weights give equal answers. Called by `learners.models`.
+
+Source: Huang et al. 2024, "Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized
+Rehearsal" (arXiv:2403.01244). It differs: fixed prompts instead of ones the model invents, and no selection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from learners.parts.memory import Remembered, ReplayMemory
+from learners.records import Record, record_id
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["digest", "prompts", "seed_memory"]
+
+_FILE = Path(__file__).with_name("seed_prompts.yaml")
+_ANSWER_TOKENS = 64
+_BATCH = 16
+
+
+def prompts() -> tuple[str, ...]:
+    """The shipped prompts."""
+    return tuple(yaml.safe_load(_FILE.read_text(encoding="utf-8")))
+
+
+def digest() -> str:
+    """Changes whenever the seed would: SHA-256 of the prompts and the answer length."""
+    return hashlib.sha256(_FILE.read_bytes() + str(_ANSWER_TOKENS).encode()).hexdigest()
+
+
+def seed_memory(weights_folder: Path, asked: Sequence[str] | None = None) -> ReplayMemory:
+    """Let a model answer and remember the answers; empty for a model without a chat template.
+
+    Args:
+        weights_folder: safetensors weights with tokenizer.
+        asked: prompts; the shipped ones unless told.
+    """
+    from learners import weights
+
+    tokenizer = weights.read_tokenizer(weights_folder)
+    if not tokenizer.chat_template:
+        return ReplayMemory()
+    model = weights.read_weights(weights_folder).to(weights.best_device()).eval()  # pyright: ignore
+    questions = list(asked if asked is not None else prompts())
+    items: list[Remembered] = []
+    for start in range(0, len(questions), _BATCH):
+        batch = questions[start : start + _BATCH]
+        for question, (answer, complete) in zip(batch, _answers(model, tokenizer, batch), strict=True):
+            if answer:
+                items.append(_remembered(question, answer, complete))
+    return ReplayMemory(items=tuple(items), seen={"seed": len(items)})
+
+
+def _remembered(question: str, answer: str, complete: bool) -> Remembered:
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    content = {"messages": messages}
+    record = Record(id=record_id("instruction", content), source="self", kind="instruction", content=content)
+    return Remembered(stage="seed", record=record, complete=complete)
+
+
+def _answers(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[str]
+) -> list[tuple[str, bool]]:
+    """Greedy answers, each with whether the model ended it by itself."""
+    import torch
+
+    rendered = [
+        tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        for text in questions
+    ]
+    tokenizer.padding_side = "left"
+    inputs = tokenizer(rendered, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)  # pyright: ignore
+    with torch.inference_mode():
+        out = model.generate(  # pyright: ignore
+            **inputs, max_new_tokens=_ANSWER_TOKENS, do_sample=False, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )  # fmt: skip
+    width = inputs["input_ids"].shape[1]
+    found: list[tuple[str, bool]] = []
+    for row in out[:, width:].tolist():
+        complete = tokenizer.eos_token_id in row
+        answer = row[: row.index(tokenizer.eos_token_id)] if complete else row
+        found.append((str(tokenizer.decode(answer, skip_special_tokens=True)).strip(), complete))
+    return found

@@ -1,0 +1,153 @@
+"""Weights of a version: load them, wrap them for training, save them, merge them.
+
+The only place that turns a version folder into a model and back. Reads and writes safetensors alone, never runs code
+of a checkpoint, never touches the network. Called by workers (`learners.training`, the engines of `monitors`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from learners.versions import Version, read_version
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = [
+    "Loaded", "best_device", "export_merged", "load", "read_tokenizer", "read_weights", "save_weights", "trainable",
+]  # fmt: skip
+
+transformers_logging.disable_progress_bar()
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version in memory: `model` is a plain model, or a `PeftModel` whose adapter `default` is the version's."""
+
+    version: Version
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load(folder: Path, *, dtype: Dtype = "float32", device: str | None = None, verify: bool = True) -> Loaded:
+    """Load a version for inference: base weights and, where it has one, its adapter.
+
+    Args:
+        folder: the version folder; an adapter version needs its base version beside it.
+        dtype: of the weights in memory; adapter weights stay as they were saved.
+        device: torch device; None takes the first GPU, or the CPU.
+        verify: hash every file against the manifests first.
+
+    Raises:
+        IncompleteFolder, DamagedFolder, InvalidVersion: see `learners.versions.read_version`.
+    """
+    version = read_version(folder, verify=verify)
+    model = read_weights(version.weights, dtype)
+    if version.adapter:
+        model = PeftModel.from_pretrained(model, str(version.adapter), local_files_only=True)
+    model.to(device or best_device()).eval()  # pyright: ignore[reportArgumentType]
+    return Loaded(version, model, read_tokenizer(version.weights))  # pyright: ignore[reportArgumentType]
+
+
+def best_device() -> str:
+    """`cuda` where there is a GPU that torch can use, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def read_weights(folder: Path, dtype: Dtype = "float32") -> PreTrainedModel:
+    """Read a folder of safetensors weights; no other format, no remote code."""
+    return AutoModelForCausalLM.from_pretrained(
+        str(folder), dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, trust_remote_code=False
+    )
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Read the tokenizer beside the weights; without a padding token, the end-of-sequence token pads."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def trainable(version: Version, *, rank: int, alpha: int, full_weights: bool, seed: int) -> PreTrainedModel:
+    """Load a parent for training.
+
+    Args:
+        version: the parent, already verified.
+        rank, alpha: of a new adapter on all linear layers; a parent's adapter is continued as it is.
+        full_weights: train every weight; a parent's adapter is merged into them first.
+        seed: of a new adapter's random half (the other half is zero, so it changes nothing at first).
+
+    Returns:
+        A `PeftModel` whose only adapter `default` is trainable, or with `full_weights` a plain model.
+    """
+    model = read_weights(version.weights)
+    if version.adapter:
+        adapted = PeftModel.from_pretrained(
+            model, str(version.adapter), is_trainable=not full_weights, local_files_only=True
+        )
+        return _merged(adapted).requires_grad_(True) if full_weights else adapted  # pyright: ignore
+    if full_weights:
+        return model
+    torch.manual_seed(seed)
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    return get_peft_model(model, config)  # pyright: ignore[reportReturnType, reportArgumentType]
+
+
+def _merged(model: PeftModel) -> PreTrainedModel:
+    return model.merge_and_unload()  # pyright: ignore
+
+
+def save_weights(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save a trained model into a version folder that is being built: `adapter/` of a `PeftModel`, else `weights/`.
+
+    Equal weights give equal bytes: nothing written depends on the run, on paths or on hash order.
+    """
+    if isinstance(model, PeftModel):
+        target = folder / "adapter"
+        model.save_pretrained(str(target), selected_adapters=["default"])
+        (target / "README.md").unlink(missing_ok=True)
+        _make_reproducible(target / "adapter_config.json")
+        return
+    model.save_pretrained(folder / "weights")
+    tokenizer.save_pretrained(folder / "weights")
+
+
+def _make_reproducible(config: Path) -> None:
+    content = json.loads(config.read_bytes())
+    content["base_model_name_or_path"] = None
+    for key, value in content.items():
+        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+            content[key] = sorted(value)
+    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def export_merged(folder: Path, destination: Path, *, dtype: Dtype = "float32") -> Path:
+    """Write a version as one plain model folder that any engine can load.
+
+    Args:
+        folder: the version folder.
+        destination: a folder that does not exist yet.
+
+    Raises:
+        FileExistsError: `destination` exists.
+    """
+    if destination.exists():
+        raise FileExistsError(f"{destination} exists already; name a folder that does not")
+    loaded = load(folder, dtype=dtype, device="cpu")
+    model = loaded.model
+    plain = _merged(model) if isinstance(model, PeftModel) else model
+    destination.mkdir(parents=True)
+    plain.save_pretrained(destination)
+    loaded.tokenizer.save_pretrained(destination)
+    return destination

@@ -1,0 +1,17 @@
+"""`python -m monitors JOB_DIR`: the worker process for jobs that read data or measure a version."""
+
+from __future__ import annotations
+
+import sys
+
+from learners.worker import run
+
+HANDLERS = {
+    "measure": "monitors.measure:measure",
+    "diagnose": "monitors.gaps.diagnosing:diagnose",
+    "choose": "monitors.choose:choose",
+    "intake": "monitors.intake:intake",
+}
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:], HANDLERS))

@@ -1,0 +1,134 @@
+"""The diagnosing worker: make probes from what is new, ask them of the version, name the gaps.
+
+Handler `diagnose` of `python -m monitors`. It leaves `probes.yaml` (a suite of role target), `measurements.jsonl` and
+the `DiagnoseResult`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from learners.records import Kind, Record, read_records
+from learners.worker import Job
+from monitors.embedding import embed
+from monitors.engines import open_engines
+from monitors.gaps import cloze, held_out
+from monitors.gaps.clusters import Failure, find_gaps
+from monitors.job import DiagnoseResult, DiagnoseSpec, InformationKind, Measurement
+from monitors.measure import FILE, measurements
+from monitors.probes.probe import Probe
+from monitors.probes.reading import refused
+from monitors.probes.suites import Suite, load_suite
+
+__all__ = ["diagnose"]
+
+_PASSED = 0.5
+_KINDS: Final[dict[Kind, InformationKind]] = {
+    "text": "fact",
+    "instruction": "task",
+    "tool": "skill",
+    "preference": "preference",
+    "feedback": "preference",
+}
+
+
+def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
+    """Find what `version` does not know of `records` and of the target suites.
+
+    Args:
+        spec: a `DiagnoseSpec`.
+    """
+    request = DiagnoseSpec.model_validate(spec)
+    records = list(read_records(request.records))
+    made = _Made(request, records)
+    made.write(job.output / "probes.yaml")
+    own = [job.output / "probes.yaml"] if made.items else []
+    suites = [load_suite(path) for path in (*own, *request.suites)]
+    rows = list(_measured(request, suites, job))
+    job.progress(len(rows), len(rows), "naming the gaps")
+    gaps = find_gaps(_asked(rows, suites, made), records, embed)
+    return DiagnoseResult(
+        gaps=gaps,
+        held_out=tuple(sorted(made.held_sentences)),
+        held_out_records=tuple(record.id for record in made.held_records),
+        probes=len(rows),
+        failed=sum(row.score < _PASSED for row in rows),
+    )
+
+
+def _measured(request: DiagnoseSpec, suites: Sequence[Suite], job: Job) -> Iterator[Measurement]:
+    """Ask the version every probe; each answer is a line of `measurements.jsonl`."""
+    total = sum(len(suite.items) for suite in suites)
+    with (job.output / FILE).open("w", encoding="utf-8") as file:
+        if not suites:
+            return
+        engine = open_engines(request.engine)(request.version)
+        for count, row in enumerate(measurements(engine, request.version.id, suites, request.engine), 1):
+            file.write(row.model_dump_json() + "\n")
+            job.progress(count, total, f"{count} of {total} new probes asked")
+            job.check_stop()
+            yield row
+
+
+class _Made:
+    """The probes made from new records, and from which record each was made."""
+
+    def __init__(self, request: DiagnoseSpec, records: Sequence[Record]) -> None:
+        self.name = request.suite
+        facts = cloze.find_facts(records)
+        every = [s for record in records if record.kind == "text" for s in cloze.sentences(record.content["text"])]
+        self.held_sentences = cloze.held_out_facts(facts, every)
+        self.held_records = held_out.hold_out(records, request.held_out_share, request.seed)
+        self.items: list[dict[str, Any]] = []
+        self.record_of: dict[str, Record] = {}
+        by_id = {record.id: record for record in records}
+        for record_id, item in cloze.probe_items(
+            facts, self.held_sentences, request.probes_per_document, request.seed
+        ):
+            self._add(item, by_id[record_id])
+        for record in self.held_records:
+            others = [other for other in records if other.kind == record.kind]
+            self._add(held_out.probe_item(record, others, request.seed), record)
+
+    def _add(self, item: dict[str, Any], record: Record) -> None:
+        self.items.append(item)
+        self.record_of[item["id"]] = record
+
+    def write(self, path: Path) -> None:
+        """Write the suite file, if there is anything to ask."""
+        if not self.items:
+            return
+        suite = {
+            "suite": self.name,
+            "role": "target",
+            "description": "Made from records that no training view contains.",
+            "items": self.items,
+        }
+        path.write_text(yaml.safe_dump(suite, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _asked(rows: Sequence[Measurement], suites: Sequence[Suite], made: _Made) -> list[Failure]:
+    prompts = {(suite.suite, probe.id): _text(probe) for suite in suites for probe in suite.items}
+    return [_failure(row, prompts[row.suite, row.probe], made) for row in rows]
+
+
+def _text(probe: Probe) -> str:
+    prompt = probe.prompt
+    return prompt if isinstance(prompt, str) else "\n".join(turn.content for turn in prompt if turn.role == "user")
+
+
+def _failure(row: Measurement, text: str, made: _Made) -> Failure:
+    record = made.record_of.get(row.probe) if row.suite == made.name else None
+    kind: InformationKind = "task" if record is None else _information_kind(record)
+    return Failure(row.probe, text, kind, record.id if record else None, row.score >= _PASSED)
+
+
+def _information_kind(record: Record) -> InformationKind:
+    """Table 2's kind of what a record carries; a preference for refusing is a value."""
+    if record.kind == "preference" and refused(record.content["chosen"][-1]["content"]):
+        return "value"
+    return _KINDS[record.kind]

@@ -1,0 +1,24 @@
+"""The table of scorers. A new scorer is one file here with a `Probe` subclass, and one line in `SCORERS`."""
+
+from __future__ import annotations
+
+from monitors.probes.probe import Probe
+from monitors.probes.scorers.choice import Choice
+from monitors.probes.scorers.compliance import Compliance
+from monitors.probes.scorers.instruction import Instruction
+from monitors.probes.scorers.match import Match
+from monitors.probes.scorers.perplexity import Perplexity
+from monitors.probes.scorers.refusal import Refusal
+from monitors.probes.scorers.tool_call import ToolCall
+
+__all__ = ["SCORERS", "Choice", "Compliance", "Instruction", "Match", "Perplexity", "Refusal", "ToolCall"]
+
+SCORERS: dict[str, type[Probe]] = {
+    "choice": Choice,
+    "compliance": Compliance,
+    "instruction": Instruction,
+    "match": Match,
+    "perplexity": Perplexity,
+    "refusal": Refusal,
+    "tool_call": ToolCall,
+}

@@ -1,0 +1,50 @@
+"""Whether an instruction was followed, judged by machine-checkable properties of the answer."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from monitors.probes.checks import CHECKS, value_problem
+from monitors.probes.probe import Answers, Probe, Score
+
+__all__ = ["Instruction", "Property"]
+
+
+class Property(BaseModel, frozen=True):
+    """One property the answer must have: a key of `monitors.probes.checks.CHECKS` and its value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: str
+    value: Any
+
+    @model_validator(mode="after")
+    def _kind_is_known_and_the_value_fits(self) -> Self:
+        if self.kind not in CHECKS:
+            near = get_close_matches(self.kind, CHECKS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"legal kinds: {', '.join(CHECKS)}"
+            raise ValueError(f"unknown check {self.kind!r}; {hint}")
+        if problem := value_problem(self.kind, self.value):
+            raise ValueError(f"check {self.kind!r} {problem}")
+        return self
+
+
+class Instruction(Probe, frozen=True):
+    """Scores 1 where the generated answer has every property asked for (IFEval's strict prompt-level accuracy).
+
+    Attributes:
+        checks: the properties.
+    """
+
+    generates = True
+
+    scorer: Literal["instruction"] = "instruction"
+    checks: tuple[Property, ...] = Field(min_length=1)
+
+    def score(self, answers: Answers) -> Score:
+        """Test every property on the stripped text."""
+        text = answers.text.strip()
+        return Score(float(all(CHECKS[c.kind].holds(text, c.value) for c in self.checks)), output=answers.text)

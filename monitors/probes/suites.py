@@ -1,0 +1,218 @@
+"""Suites: named sets of probes with a role, read from YAML or JSON lines.
+
+Owns the file format and its errors; never scores anything. Called by the daemon (what suites there are), by
+`monitors.measure` and by the gap finder, which writes suites of its own with `write_suite`.
+
+A YAML suite is one mapping; a JSON-lines suite has the same keys without `items` in its first line, then one item a
+line:
+
+    suite: returns-policy
+    role: target
+    items:
+      - {id: window, scorer: match, mode: number, prompt: How many days may I return a kettle?, answer: "45"}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from monitors.job import Role
+from monitors.probes.probe import Probe
+from monitors.probes.scorers import SCORERS
+
+__all__ = ["Probe", "Suite", "SuiteError", "load_suite", "read_probe", "shipped_suites", "write_suite"]
+
+MAX_SUITE_BYTES = 20_000_000
+MAX_PROBLEMS = 10
+
+
+class SuiteError(ValueError):
+    """A suite file cannot be used; the message names file, item, key and rule of every problem (the first ten)."""
+
+
+class Suite(BaseModel, frozen=True):
+    """A named set of probes.
+
+    Attributes:
+        suite: its name.
+        role: what the gate uses it for.
+        items: its probes; ids are unique.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    role: Role
+    description: str = ""
+    items: tuple[SerializeAsAny[Probe], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Self:
+        seen: set[str] = set()
+        for probe in self.items:
+            if probe.id in seen:
+                raise ValueError(f"two items have the id {probe.id!r}; results are kept per id, so each needs its own")
+            seen.add(probe.id)
+        return self
+
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of name, role and items: layout, comments and defaults do not count."""
+        facts = self.model_dump(mode="json", exclude={"description"}, exclude_defaults=True)
+        for fact, probe in zip(facts["items"], self.items, strict=True):
+            fact["scorer"] = probe.scorer
+        canonical = json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def shipped_suites() -> dict[str, Path]:
+    """The suites that come with cld, by name."""
+    folder = Path(__file__).parent.parent / "suites"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite; `.jsonl` files are JSON lines, all others YAML.
+
+    Raises:
+        SuiteError: the file is missing, too large, no suite, or has problems; all are listed.
+    """
+    header, items = _read_lines(path) if path.suffix == ".jsonl" else _read_yaml(path)
+    problems: list[str] = []
+    probes: list[Probe] = []
+    for number, item in enumerate(items, start=1):
+        try:
+            probes.append(read_probe(item))
+        except SuiteError as error:
+            problems += [f"{_item_name(item, number)}: {line}" for line in str(error).splitlines()]
+    problems += [f"unknown key {key!r}{_nearest(key, Suite.model_fields)}" for key in header if key not in _HEADER]
+    if problems:
+        raise _suite_error(path, problems)
+    try:
+        return Suite(items=tuple(probes), **header)
+    except ValidationError as error:
+        raise _suite_error(path, list(_lines_of(error))) from None
+
+
+def read_probe(item: object) -> Probe:
+    """Make one probe of a mapping as it stands in a suite file.
+
+    Raises:
+        SuiteError: one line for each problem.
+    """
+    if not isinstance(item, dict):
+        raise SuiteError(f"an item is a mapping of keys to values, not {item!r:.80}")
+    keys = cast(dict[str, Any], item)
+    scorer = keys.get("scorer")
+    if not isinstance(scorer, str) or scorer not in SCORERS:
+        near = _nearest(str(scorer), SCORERS)
+        raise SuiteError(f"key 'scorer' is {scorer!r}{near or ', legal: ' + ', '.join(SCORERS)}")
+    kind = SCORERS[scorer]
+    try:
+        return kind.model_validate(keys)
+    except ValidationError as error:
+        raise SuiteError("\n".join(_lines_of(error, kind.model_fields))) from None
+
+
+def write_suite(path: Path, suite: Suite) -> None:
+    """Write a suite so that `load_suite` reads an equal one: YAML, or JSON lines where the name ends in `.jsonl`."""
+    facts = suite.model_dump(mode="json", exclude_defaults=True)
+    items = [{"scorer": probe.scorer, **fact} for fact, probe in zip(facts.pop("items"), suite.items, strict=True)]
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (facts, *items)))
+    else:
+        path.write_text(yaml.safe_dump({**facts, "items": items}, sort_keys=False, allow_unicode=True, width=120))
+
+
+_HEADER = frozenset(Suite.model_fields) - {"items"}
+
+
+class _StrictLoader(yaml.CSafeLoader):
+    """YAML without repeated keys: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if isinstance(key, str) and keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_SUITE_BYTES:
+            raise SuiteError(f"{path.name}: {path.stat().st_size} bytes, a suite has at most {MAX_SUITE_BYTES}")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{path.name}: cannot be read: {error}") from error
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], list[object]]:
+    try:
+        # A subclass of CSafeLoader: plain values only, no objects are built.
+        content = yaml.load(_read_text(path), Loader=_StrictLoader)  # noqa: S506
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SuiteError(f"{path.name}: no valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SuiteError(f"{path.name}: a suite is a mapping with the keys {', '.join(Suite.model_fields)}")
+    header = {str(key): value for key, value in cast(dict[Any, Any], content).items()}
+    items = header.pop("items", [])
+    if not isinstance(items, list):
+        raise SuiteError(f"{path.name}: key 'items' holds a list of items, not {items!r:.80}")
+    return header, cast(list[object], items)
+
+
+def _read_lines(path: Path) -> tuple[dict[str, Any], list[object]]:
+    values: list[Any] = []
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        if line.strip():
+            try:
+                values.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise SuiteError(f"{path.name}, line {number}: no valid JSON: {error}") from error
+    if not values or not isinstance(values[0], dict) or "suite" not in values[0]:
+        raise SuiteError(f'{path.name}: the first line names the suite, e.g. {{"suite": "mine", "role": "target"}}')
+    return cast(dict[str, Any], values[0]), values[1:]
+
+
+def _item_name(item: object, number: int) -> str:
+    name = cast(dict[str, object], item).get("id") if isinstance(item, dict) else None
+    return f"item {name!r} (number {number})" if name else f"item number {number}"
+
+
+def _nearest(word: str, legal: Iterable[str]) -> str:
+    near = get_close_matches(word, list(legal), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _lines_of(error: ValidationError, legal: Iterable[str] = ()) -> Iterator[str]:
+    for problem in error.errors():
+        yield _line(problem, list(legal))
+
+
+def _line(problem: ErrorDetails, legal: list[str]) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{_nearest(key, legal) or ', legal: ' + ', '.join(legal)}"
+    if problem["type"] == "missing":
+        return f"key {key!r} is missing"
+    rule = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_type":
+        rule = "must be a text; put it in quotes"
+    return f"key {key!r} is {problem['input']!r:.80}: {rule}" if key else rule
+
+
+def _suite_error(path: Path, problems: list[str]) -> SuiteError:
+    more = [f"... and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
+    return SuiteError("\n".join(f"{path.name}: {line}" for line in problems[:MAX_PROBLEMS] + more))
+
+
