@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,7 @@ from agent.layout import Layout
 from agent.lock import daemon_alive, lock
 from agent.store import Store, commands
 from agent.store.commands import Command
-from agent.verbs import VERBS, Reply, Request, prepare
+from agent.verbs import DAEMON_VERBS, VERBS, Reply, Request, prepare
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -78,11 +79,13 @@ def ask(
         row = commands.submit(tx, verb, args, who, key=key or uuid.uuid4().hex)
     until = time.monotonic() + wait_seconds
     while row.outcome is None and time.monotonic() < until:
-        if daemon_alive(layout) is None and not _execute_here(store, layout, config):
-            return _queued(row, "the daemon is down: `cld start` runs it")
-        time.sleep(0.0 if row.outcome else _POLL_SECONDS)
+        if daemon_alive(layout) is None:
+            if verb in DAEMON_VERBS:
+                return _queued(row, "the daemon is down: `cld start` runs it")
+            _execute_here(store, layout, config)
         with store.read() as tx:
             row = commands.get(tx, row.id)
+        time.sleep(0.0 if row.outcome else _POLL_SECONDS)
     return _queued(row, "the daemon is busy and will take it up") if row.outcome is None else _answer_of(row)
 
 
@@ -122,20 +125,15 @@ def execute_pending(context: Context) -> bool:
     return sweep.advance(context) or bool(answers)
 
 
-def _execute_here(store: Store, layout: Layout, config: Config) -> bool:
-    """Execute pending rows under the daemon's lock; False if some need the daemon itself."""
-    try:
-        with lock(layout, "command"):
-            _execute_all(store, layout, config)
-    except AlreadyRunning:
-        return True
-    with store.read() as tx:
-        return not commands.pending(tx)
+def _execute_here(store: Store, layout: Layout, config: Config) -> None:
+    """Execute pending rows under the daemon's lock; whoever holds it instead does it."""
+    with suppress(AlreadyRunning), lock(layout, "command"):
+        _execute_all(store, layout, config)
 
 
 def _execute_all(store: Store, layout: Layout, config: Config) -> list[Answer]:
     with store.read() as tx:
-        rows = [row for row in commands.pending(tx) if row.verb != "probe_run"]
+        rows = [row for row in commands.pending(tx) if row.verb not in DAEMON_VERBS]
     return [execute(store, layout, config, row) for row in rows]
 
 

@@ -54,12 +54,12 @@ def family(identity: Identity | None, mark: tuple[str, str] | None) -> list[psut
         identity: None if only the mark is known.
         mark: an environment variable and its value that only this family was started with; None if unknown.
     """
-    others = (process for process in psutil.process_iter() if process.pid != os.getpid())
-    return [
-        process
-        for process in others
-        if _runs(process.pid) and (_descends(process.pid, identity) or _carries(process, mark))
-    ]
+    members: list[psutil.Process] = []
+    for pid in psutil.pids():
+        if pid != os.getpid() and _runs(pid) and (_descends(pid, identity) or _carries(pid, mark)):
+            with suppress(psutil.NoSuchProcess):
+                members.append(psutil.Process(pid))
+    return members
 
 
 def kill(identity: Identity | None, mark: tuple[str, str] | None, wait_seconds: float) -> bool:
@@ -140,11 +140,13 @@ def _descends(pid: int, ancestor: Identity | None) -> bool:
         return False
 
 
-def _carries(process: psutil.Process, mark: tuple[str, str] | None) -> bool:
+def _carries(pid: int, mark: tuple[str, str] | None) -> bool:
     if mark is None:
         return False
     try:
-        return process.environ().get(mark[0]) == mark[1]
+        if _PROC.is_dir():
+            return "=".join(mark).encode() in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        return psutil.Process(pid).environ().get(mark[0]) == mark[1]
     except (psutil.Error, OSError):
         return False
 

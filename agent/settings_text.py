@@ -78,7 +78,7 @@ def _toml(table: _Table) -> str:
     for key in table.keys:
         bounds = f" ({key.bounds})" if key.bounds else ""
         lines += [f"# {line}" for line in wrap(key.description + bounds, _WIDTH)]
-        lines.append(f"# {key.name} = {key.default}" if key.default else f"# {key.name} =   (unset)")
+        lines.append(f"#{key.name} = {key.default or '(unset)'}")
     return "\n".join(lines) + "\n"
 
 

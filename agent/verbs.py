@@ -8,7 +8,7 @@ answer in it. What takes long (hashing the files of a version about to serve) is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from agent.config import Config
@@ -19,7 +19,7 @@ from agent.store import Session, Store, control, cycles, decisions, deployment, 
 from agent.trigger import start_cycle
 from learners.durable import DamagedFolder, IncompleteFolder, verify
 
-__all__ = ["VERBS", "Reply", "Request", "Verb", "prepare"]
+__all__ = ["DAEMON_VERBS", "VERBS", "Reply", "Request", "Verb", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,17 @@ def prepare(store: Store, verb: str, request: Request, *, keep_findings: bool) -
         try:
             verify(request.layout.version(part.id), part.digest)
         except (DamagedFolder, IncompleteFolder) as damage:
-            if keep_findings and part.state in ("candidate", "kept"):
-                with store.write() as tx:
-                    versions.mark(tx, part.id, "damaged", request.who, str(damage))
+            if keep_findings:
+                _mark_damaged(store, part, request.who, str(damage))
             raise DamagedVersion(f"{version.id} cannot serve: {damage}") from None
+
+
+def _mark_damaged(store: Store, version: versions.Version, who: str, damage: str) -> None:
+    """Record the damage; a version that serves keeps its state, since the store lets none but whole ones serve."""
+    with store.write() as tx:
+        serving = deployment.find(tx)
+        if version.state in ("candidate", "kept") and (serving is None or serving.version != version.id):
+            versions.mark(tx, version.id, "damaged", who, damage)
 
 
 def _pause(tx: Session, request: Request) -> Reply:
@@ -121,6 +128,9 @@ def _promote(tx: Session, request: Request) -> Reply:
     version, now = versions.get(tx, _promote_target(tx, request)), deployment.current(tx)
     if now.version == version.id:
         return Reply(version.id, "already", f"{version.id} serves already, at generation {now.generation}")
+    active = cycles.active(tx)
+    if active is not None and active.candidate == version.id:
+        return _approve(tx, replace(request, target=active.id))
     decisions.record(tx, version.cycle, "approve", request.who, request.why, version=version.id)
     return _move(tx, request, version.id, now, "promote")
 
@@ -151,8 +161,9 @@ def _cycle_abort(tx: Session, request: Request) -> Reply:
     cycle = _addressed(tx, request)
     if not cycle.active:
         return Reply(cycle.id, "already", f"{cycle.id} ended before ({cycle.state})")
+    state = cycle.state
     end(tx, request.config, cycle, "aborted", request.who, request.why)
-    return Reply(cycle.id, "applied", f"{cycle.id} was aborted while {cycle.state}")
+    return Reply(cycle.id, "applied", f"{cycle.id} was aborted while {state}")
 
 
 def _pin(tx: Session, request: Request) -> Reply:
@@ -190,6 +201,9 @@ VERBS: Final[dict[str, Verb]] = {
     "probe_run": _probe_run,
 }
 """Every verb an operator has."""
+
+DAEMON_VERBS: Final = frozenset({"probe_run"})
+"""Verbs that need a worker, so that no command line executes them in the daemon's place."""
 
 
 def _move(

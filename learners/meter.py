@@ -97,9 +97,9 @@ class Meter:
     def _start_tracker(self, country: str) -> None:
         if self._over.wait(_ENERGY_DELAY_SECONDS):
             return
-        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
         from codecarbon import OfflineEmissionsTracker
 
+        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
         # Everything that could write or connect is named here: a stray .codecarbon.config must not turn it on.
         tracker = OfflineEmissionsTracker(
             country_iso_code=country,
@@ -118,5 +118,6 @@ class Meter:
         if self._tracker is None:
             return None
         self._tracker.stop()
-        data = self._tracker.final_emissions_data
-        return float(data.energy_consumed)
+        # codecarbon logs its own failures instead of raising; an estimate must not cost the result either.
+        data = getattr(self._tracker, "final_emissions_data", None)
+        return None if data is None else float(data.energy_consumed)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from agent.errors import NotFound
 from agent.store import events
 from agent.store.errors import Conflict, StaleState
-from agent.store.tables import Attempt, Cycle, Job, JobState, now
+from agent.store.tables import Attempt, Cycle, Intake, Job, JobState, now
 
 __all__ = [
     "Attempt", "Job", "JobState", "Spent", "attempts_of", "disposable", "end_attempt", "finish", "get", "of_cycle",

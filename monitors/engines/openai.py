@@ -144,7 +144,7 @@ class OpenAIEngine:
             raise EngineUnavailableError(f"{url} does not answer: {error!r}; check engine.endpoint") from error
         if response.status_code in TRY_AGAIN:
             raise EngineUnavailableError(f"{url} answered {response.status_code}: {content[:200]!r}")
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != 200:
             raise EngineError(f"{url} answered {response.status_code}: {content[:200]!r}; check engine.endpoint, "
                               "engine.model and engine.api_key_env")  # fmt: skip
         try:

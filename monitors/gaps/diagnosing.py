@@ -6,7 +6,7 @@ the `DiagnoseResult`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +15,12 @@ import yaml
 from learners.records import Kind, Record, read_records
 from learners.worker import Job
 from monitors.embedding import embed
-from monitors.engines import open_engines
 from monitors.gaps import cloze, held_out
 from monitors.gaps.clusters import Failure, find_gaps
 from monitors.job import DiagnoseResult, DiagnoseSpec, InformationKind, Measurement
-from monitors.measure import FILE, measurements
+from monitors.measure import measure_suites
 from monitors.probes.probe import Probe
-from monitors.probes.reading import refused
+from monitors.probes.scorers.text import refuses
 from monitors.probes.suites import Suite, load_suite
 
 __all__ = ["diagnose"]
@@ -48,7 +47,7 @@ def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
     made.write(job.output / "probes.yaml")
     own = [job.output / "probes.yaml"] if made.items else []
     suites = [load_suite(path) for path in (*own, *request.suites)]
-    rows = list(_measured(request, suites, job))
+    rows = measure_suites(job, [request.version], suites, request.engine)
     job.progress(len(rows), len(rows), "naming the gaps")
     gaps = find_gaps(_asked(rows, suites, made), records, embed)
     return DiagnoseResult(
@@ -58,20 +57,6 @@ def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
         probes=len(rows),
         failed=sum(row.score < _PASSED for row in rows),
     )
-
-
-def _measured(request: DiagnoseSpec, suites: Sequence[Suite], job: Job) -> Iterator[Measurement]:
-    """Ask the version every probe; each answer is a line of `measurements.jsonl`."""
-    total = sum(len(suite.items) for suite in suites)
-    with (job.output / FILE).open("w", encoding="utf-8") as file:
-        if not suites:
-            return
-        engine = open_engines(request.engine)(request.version)
-        for count, row in enumerate(measurements(engine, request.version.id, suites, request.engine), 1):
-            file.write(row.model_dump_json() + "\n")
-            job.progress(count, total, f"{count} of {total} new probes asked")
-            job.check_stop()
-            yield row
 
 
 class _Made:
@@ -129,6 +114,6 @@ def _failure(row: Measurement, text: str, made: _Made) -> Failure:
 
 def _information_kind(record: Record) -> InformationKind:
     """Table 2's kind of what a record carries; a preference for refusing is a value."""
-    if record.kind == "preference" and refused(record.content["chosen"][-1]["content"]):
+    if record.kind == "preference" and refuses(record.content["chosen"][-1]["content"]):
         return "value"
     return _KINDS[record.kind]

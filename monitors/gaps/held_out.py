@@ -16,7 +16,7 @@ from monitors.probes.scorers.tool_call import parse_call
 
 __all__ = ["hold_out", "probe_item"]
 
-_FEWEST, _MOST = 4, 24
+_FEWEST, _MOST = 10, 24
 _SHORT_WORDS = 6
 _CHOICES = 4
 
@@ -24,7 +24,7 @@ Messages = list[dict[str, Any]]
 
 
 def hold_out(records: Sequence[Record], share: float, seed: int) -> list[Record]:
-    """Choose which records become probes: `share` of each kind, at least 4 and at most 24, never more than half."""
+    """Choose which records become probes: `share` of each kind, at least 10 and at most 24, never more than half."""
     chooser = random.Random(seed)  # noqa: S311 - a sample, not a secret
     chosen: list[Record] = []
     for kind in ("instruction", "tool", "preference"):

@@ -1,5 +1,6 @@
 """agent.workers and agent.processes: start, look, hold to limits, end."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -7,6 +8,8 @@ import time
 
 import pytest
 
+import learners.__main__
+import monitors.__main__
 from agent import job_folder, processes, workers
 from agent.processes import Identity
 from agent.workers import Absent, Failed, Finished, Running
@@ -146,3 +149,17 @@ def test_a_stranger_with_a_reused_number_is_not_touched(tmp_path, sleeper):
 def test_a_worker_within_its_limits_is_left_alone(waiting):
     assert workers.enforce(waiting[1], waiting[0], Limits()) is None
     assert workers.alive(waiting[1])
+
+
+@pytest.mark.parametrize("handler", [*learners.__main__.HANDLERS.values(), *monitors.__main__.HANDLERS.values()])
+def test_every_handler_in_the_tables_exists(handler):
+    module, _, function = handler.partition(":")
+    source = importlib.util.find_spec(module).loader.get_source(module)
+    assert f"\ndef {function}(spec: dict[str, Any], job: " in source
+
+
+def test_a_real_worker_package_answers_a_wrong_request_with_a_named_failure(tmp_path):
+    folder = prepare(tmp_path / "job", {}, kind="paint")
+    state = settle(folder, workers.launch(folder, "monitors", Limits(threads=1), {}))
+    assert state.failure.reason == "invalid_input"
+    assert "choose, diagnose, intake, measure" in state.failure.message

@@ -1,0 +1,113 @@
+"""The same store on PostgreSQL, on a private server that listens on a socket in the test's own folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import DatabaseError
+from store_world import make_records, take_in, walk_to
+
+from agent.store import StaleGeneration, Store, StoreError, cycles, decisions, deployment, events, measurements, pool, versions
+from monitors.job import Measurement
+
+BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BIN is None, reason="PostgreSQL is not installed (apt install postgresql)"),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """URL of an empty database of a server that ends with the tests."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed (pip install 'cld[postgresql]')")
+    folder = Path(tempfile.mkdtemp(prefix="cld-pg-"))
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    if as_user:
+        shutil.chown(folder, "postgres")
+    run = [*as_user, str(BIN) + "/pg_ctl", "-D", str(folder / "data"), "-s", "-w"]
+    subprocess.run([*run, "init", "-o", "-A trust -U cld"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    subprocess.run([*run, "-l", str(folder / "log"), "-o", options, "start"], check=True, cwd=folder)
+    yield f"postgresql+psycopg://cld@/postgres?host={folder}"
+    subprocess.run([*run, "-m", "immediate", "stop"], check=True, cwd=folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def store(server: str) -> Iterator[Store]:
+    store = Store(server)
+    store.migrate()
+    store.check_schema()
+    with store.write() as tx:
+        versions.register(tx, "v0", 0, None, None, "0" * 64, None, None, None)
+        deployment.move(tx, "v0", 0, "daemon", "first", "initial")
+    yield store
+    store.close()
+
+
+def test_a_cycle_lives_on_postgresql(store: Store) -> None:
+    with store.write() as tx:
+        assert take_in(tx, make_records(3), quarantined=1).kept == 3
+        assert take_in(tx, make_records(4)).duplicate == 3
+        cycle = walk_to(tx, "promoting")
+        pool.claim(tx, cycle, [row.id for row in pool.waiting(tx, 9)])
+        assert pool.settle(tx, cycle, "learned") == 4
+        row = Measurement(
+            version="v1", suite="s", suite_digest="d", role="target", probe="p", slice="x", scorer="choice", score=1.0,
+            engine="e",
+        )
+        assert [measurements.add_many(tx, [row], "j") for _ in range(2)] == [1, 0]
+        assert measurements.matrix(tx)[0].mean == 1.0
+        decisions.record(tx, cycle, "approve", "ann", "good", version="v1")
+        deployment.move(tx, "v1", 1, "ann", "good", "promote")
+        cycles.transition(tx, cycle, "promoting", "failed", "daemon", "x")
+    with store.read() as tx:
+        assert deployment.current(tx).version == "v1"
+        assert versions.protected(tx) == {"v0", "v1"}
+        assert cycles.get(tx, cycle).ended_at is not None
+
+
+def test_history_is_append_only_on_postgresql(store: Store) -> None:
+    from sqlalchemy import delete
+
+    with pytest.raises(DatabaseError, match="append-only"), store.write() as tx:
+        tx.execute(delete(events.Event))
+
+
+def test_one_of_two_movers_wins_on_postgresql(store: Store) -> None:
+    with store.read() as tx:
+        seen = deployment.current(tx)
+    outcomes: list[str] = []
+
+    def move() -> None:
+        try:
+            with store.write() as tx:
+                deployment.move(tx, str(seen.previous), seen.generation, "ann", "race", "rollback")
+            outcomes.append("won")
+        except StaleGeneration:
+            outcomes.append("stale")
+
+    threads = [threading.Thread(target=move) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["stale"] * 3 + ["won"]
+
+
+def test_a_read_cannot_write_on_postgresql(store: Store) -> None:
+    with pytest.raises(DatabaseError, match="read-only"), store.read() as tx:
+        events.record(tx, "x.happened", "x", "ann", "test")
+
+
+def test_a_server_is_backed_up_with_its_own_tools(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="pg_dump"):
+        store.backup(tmp_path / "backup")

