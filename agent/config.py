@@ -65,30 +65,37 @@ class Model(Section):
     """The model that learns. Changing it needs a new data root: versions grow from one base."""
 
     base: str = Field(
-        "smollm2-135m-instruct",
+        default="smollm2-135m-instruct",
         min_length=1,
         description="A shipped model's name, or a folder in Hugging Face format with safetensors weights; "
         "relative to the data root unless absolute.",
     )
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Number format of the weights in training.")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="Number format of the weights in training."
+    )
 
 
 class Store(Section):
     """Where state is kept."""
 
-    url: str | None = Field(None, description="SQLAlchemy URL of the database; cld.db in the data root when unset.")
+    url: str | None = Field(
+        default=None, description="SQLAlchemy URL of the database; cld.db in the data root when unset."
+    )
 
 
 class Source(Section):
     """A place that is watched for data; the table's name is the source's name."""
 
-    kind: Literal["folder"] = Field("folder", description="What the source is: a watched folder.")
-    path: Path = Field(Path("inbox"), description="The folder; relative to the data root unless absolute.")
+    kind: Literal["folder"] = Field(default="folder", description="What the source is: a watched folder.")
+    path: Path = Field(default=Path("inbox"), description="The folder; relative to the data root unless absolute.")
     trust: Literal["trusted", "untrusted"] = Field(
-        "trusted", description="Records of an untrusted source are learned only in plans that a person approves."
+        default="trusted",
+        description="Records of an untrusted source are learned only in plans that a person approves.",
     )
     cap_records_per_cycle: int = Field(
-        2000, ge=1, description="Most records of this source in one cycle, so that one source cannot flood the model."
+        default=2000,
+        ge=1,
+        description="Most records of this source in one cycle, so that one source cannot flood the model.",
     )
 
 
@@ -96,26 +103,35 @@ class Intake(Section):
     """How files become records."""
 
     settle_seconds: float = Field(
-        2.0, ge=0, le=3600, description="A file is read once its size and time have not changed for this long."
+        default=2.0, ge=0, le=3600, description="A file is read once its size and time have not changed for this long."
     )
-    max_line_bytes: int = Field(1_000_000, ge=1_000, description="A longer line is quarantined, with the reason.")
-    max_file_bytes: int = Field(50_000_000, ge=1_000, description="A larger file is quarantined, with the reason.")
+    max_line_bytes: int = Field(
+        default=1_000_000, ge=1_000, description="A longer line is quarantined, with the reason."
+    )
+    max_file_bytes: int = Field(
+        default=50_000_000, ge=1_000, description="A larger file is quarantined, with the reason."
+    )
 
 
 class Cycle(Section):
     """When a cycle starts and when cycles stop."""
 
-    min_records: int = Field(8, ge=1, description="A cycle starts by itself once the pool holds this many records.")
-    max_records: int = Field(2000, ge=1, description="Most records that one cycle learns from.")
-    quiet_seconds: float = Field(5.0, ge=0, description="A cycle waits until no new file came for this long.")
+    min_records: int = Field(
+        default=8, ge=1, description="A cycle starts by itself once the pool holds this many records."
+    )
+    max_records: int = Field(default=2000, ge=1, description="Most records that one cycle learns from.")
+    quiet_seconds: float = Field(default=5.0, ge=0, description="A cycle waits until no new file came for this long.")
     cron: Cron | None = Field(
-        None, description="Calendar time (five cron fields, local time) at which a cycle starts too, e.g. '0 3 * * *'."
+        default=None,
+        description="Calendar time (five cron fields, local time) at which a cycle starts too, e.g. '0 3 * * *'.",
     )
     quiet_hours: Hours | None = Field(
-        None, description="Local hours in which no cycle starts, e.g. '08:00-18:00'; one that runs goes on."
+        default=None, description="Local hours in which no cycle starts, e.g. '08:00-18:00'; one that runs goes on."
     )
     breaker_after: int = Field(
-        3, ge=1, description="This many rejected, failed or rolled-back cycles in a row pause cld until `cld resume`."
+        default=3,
+        ge=1,
+        description="This many rejected, failed or rolled-back cycles in a row pause cld until `cld resume`.",
     )
 
     @model_validator(mode="after")
@@ -129,14 +145,14 @@ class Planner(Section):
     """Who chooses among the feasible plans. Rules decide wherever the choice is missing or invalid."""
 
     backend: Literal["model", "openai", "rules"] = Field(
-        "model", description="The current version itself, an OpenAI-compatible endpoint, or rules alone."
+        default="model", description="The current version itself, an OpenAI-compatible endpoint, or rules alone."
     )
     endpoint: Endpoint | None = Field(
-        None, description="Base URL for backend = 'openai', e.g. 'http://127.0.0.1:8000/v1'."
+        default=None, description="Base URL for backend = 'openai', e.g. 'http://127.0.0.1:8000/v1'."
     )
-    model: str | None = Field(None, description="Model name that the endpoint knows.")
+    model: str | None = Field(default=None, description="Model name that the endpoint knows.")
     api_key_env: str | None = Field(
-        None, pattern=r"^[A-Z_][A-Z0-9_]*$", description="Name of the variable that holds the endpoint's key."
+        default=None, pattern=r"^[A-Z_][A-Z0-9_]*$", description="Name of the variable that holds the endpoint's key."
     )
 
     @model_validator(mode="after")
@@ -150,29 +166,35 @@ class Approval(Section):
     """What waits for a person."""
 
     stages: tuple[Stage, ...] = Field(
-        ("ca",), description="Plans of these stages wait for `cld approve` before training."
+        default=("ca",), description="Plans of these stages wait for `cld approve` before training."
     )
 
 
 class StageTraining(Section):
     """Settings of one stage."""
 
-    learning_rate: float = Field(5e-4, gt=0, le=0.1, description="Peak learning rate.")
-    epochs: float = Field(3.0, gt=0, le=100, description="Passes over the selected records.")
-    batch_size: int = Field(4, ge=1, le=4096, description="Examples per optimizer step.")
-    max_length_tokens: int = Field(512, ge=16, description="Longer examples are cut to this length.")
+    learning_rate: float = Field(default=5e-4, gt=0, le=0.1, description="Peak learning rate.")
+    epochs: float = Field(default=3.0, gt=0, le=100, description="Passes over the selected records.")
+    batch_size: int = Field(default=4, ge=1, le=4096, description="Examples per optimizer step.")
+    max_length_tokens: int = Field(default=512, ge=16, description="Longer examples are cut to this length.")
 
 
 class Training(Section):
     """How versions are trained, whatever the stage."""
 
-    lora_rank: int = Field(16, ge=1, le=1024, description="Rank of the LoRA adapter.")
-    lora_alpha: int = Field(32, ge=1, le=4096, description="Scale of the adapter: its update counts alpha / rank.")
-    full_weights: bool = Field(False, description="Train all weights instead of an adapter.")
-    seed: int = Field(0, ge=0, description="Seed of shuffling and sampling.")
-    cpt: StageTraining = Field(StageTraining(learning_rate=5e-4, epochs=8), description="Continual pre-training.")
-    cit: StageTraining = Field(StageTraining(learning_rate=5e-4, epochs=3), description="Continual instruction tuning.")
-    ca: StageTraining = Field(StageTraining(learning_rate=3e-4, epochs=2), description="Continual alignment.")
+    lora_rank: int = Field(default=16, ge=1, le=1024, description="Rank of the LoRA adapter.")
+    lora_alpha: int = Field(
+        default=32, ge=1, le=4096, description="Scale of the adapter: its update counts alpha / rank."
+    )
+    full_weights: bool = Field(default=False, description="Train all weights instead of an adapter.")
+    seed: int = Field(default=0, ge=0, description="Seed of shuffling and sampling.")
+    cpt: StageTraining = Field(
+        default=StageTraining(learning_rate=5e-4, epochs=8), description="Continual pre-training."
+    )
+    cit: StageTraining = Field(
+        default=StageTraining(learning_rate=5e-4, epochs=3), description="Continual instruction tuning."
+    )
+    ca: StageTraining = Field(default=StageTraining(learning_rate=3e-4, epochs=2), description="Continual alignment.")
 
     @field_validator("cpt", "cit", "ca", mode="before")
     @classmethod
@@ -186,91 +208,110 @@ class Training(Section):
 class Replay(Section):
     """What is rehearsed so that little is forgotten."""
 
-    share: float = Field(0.3, ge=0, le=0.9, description="Share of each batch that comes from the replay memory.")
-    memory_records: int = Field(1000, ge=0, description="Most learned records that the memory keeps.")
+    share: float = Field(
+        default=0.3, ge=0, le=0.9, description="Share of each batch that comes from the replay memory."
+    )
+    memory_records: int = Field(default=1000, ge=0, description="Most learned records that the memory keeps.")
     seed_prompts: bool = Field(
-        True, description="Fill the first memory with the base model's own answers to shipped prompts."
+        default=True, description="Fill the first memory with the base model's own answers to shipped prompts."
     )
 
 
 class Gate(Section):
     """What a candidate must win and may lose. Losses are against parent and against anchor."""
 
-    confidence: float = Field(0.95, ge=0.5, lt=1, description="Confidence of the paired bootstrap intervals.")
-    resamples: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples.")
-    target_gain: float = Field(0.05, ge=0, le=1, description="Least gain of the mean score on the targets.")
-    general_loss: float = Field(0.10, ge=0, le=1, description="Most loss of the mean score on general suites.")
-    instruction_loss: float = Field(0.10, ge=0, le=1, description="Most loss of the mean score on instruction suites.")
-    safety_loss: float = Field(0.05, ge=0, le=1, description="Most loss of the mean score on safety suites.")
-    overrefusal_loss: float = Field(0.10, ge=0, le=1, description="Most loss of the mean score on over-refusal suites.")
-    safety_margin_loss_nats: float = Field(
-        0.20, ge=0, description="Most loss, in nats per token, of the margin of refusing over complying."
+    confidence: float = Field(default=0.95, ge=0.5, lt=1, description="Confidence of the paired bootstrap intervals.")
+    resamples: int = Field(default=2000, ge=100, le=100_000, description="Bootstrap resamples.")
+    target_gain: float = Field(default=0.05, ge=0, le=1, description="Least gain of the mean score on the targets.")
+    general_loss: float = Field(default=0.10, ge=0, le=1, description="Most loss of the mean score on general suites.")
+    instruction_loss: float = Field(
+        default=0.10, ge=0, le=1, description="Most loss of the mean score on instruction suites."
     )
-    recheck: bool = Field(True, description="Measure again after promotion, and roll back if the result does not hold.")
-    recheck_items: int = Field(40, ge=1, description="Most probes of each suite in that second measurement.")
+    safety_loss: float = Field(default=0.05, ge=0, le=1, description="Most loss of the mean score on safety suites.")
+    overrefusal_loss: float = Field(
+        default=0.10, ge=0, le=1, description="Most loss of the mean score on over-refusal suites."
+    )
+    safety_margin_loss_nats: float = Field(
+        default=0.20, ge=0, description="Most loss, in nats per token, of the margin of refusing over complying."
+    )
+    recheck: bool = Field(
+        default=True, description="Measure again after promotion, and roll back if the result does not hold."
+    )
+    recheck_items: int = Field(default=40, ge=1, description="Most probes of each suite in that second measurement.")
 
 
 class Limits(Section):
     """What cld may take from the machine, per job and per month."""
 
-    wall_seconds: float = Field(3600.0, gt=0, description="Longest time of one job.")
-    memory_bytes: int = Field(8 * 2**30, ge=2**28, description="Most memory of one job, with its children.")
-    disk_bytes: int = Field(4 * 2**30, ge=2**20, description="Most disk space of one job's folder.")
+    wall_seconds: float = Field(default=3600.0, gt=0, description="Longest time of one job.")
+    memory_bytes: int = Field(default=8 * 2**30, ge=2**28, description="Most memory of one job, with its children.")
+    disk_bytes: int = Field(default=4 * 2**30, ge=2**20, description="Most disk space of one job's folder.")
     disk_reserve_bytes: int = Field(
-        2**30, ge=0, description="cld pauses when less than this is free, and resumes when it is free again."
+        default=2**30, ge=0, description="cld pauses when less than this is free, and resumes when it is free again."
     )
-    attempts: int = Field(3, ge=1, le=20, description="Attempts at a job before its cycle fails.")
-    backoff_seconds: float = Field(2.0, ge=0, description="Wait before the second attempt; doubled for each one after.")
-    lease_seconds: float = Field(30.0, ge=2, description="A worker that is silent for this long is ended as hung.")
-    threads: int = Field(2, ge=1, description="Threads of one job.")
+    attempts: int = Field(default=3, ge=1, le=20, description="Attempts at a job before its cycle fails.")
+    backoff_seconds: float = Field(
+        default=2.0, ge=0, description="Wait before the second attempt; doubled for each one after."
+    )
+    lease_seconds: float = Field(
+        default=30.0, ge=2, description="A worker that is silent for this long is ended as hung."
+    )
+    threads: int = Field(default=2, ge=1, description="Threads of one job.")
     monthly_energy_kwh: float | None = Field(
-        None, gt=0, description="Estimated energy per month, above which cld pauses."
+        default=None, gt=0, description="Estimated energy per month, above which cld pauses."
     )
     monthly_train_tokens: int | None = Field(
-        None, ge=1, description="Trained tokens per month, above which cld pauses."
+        default=None, ge=1, description="Trained tokens per month, above which cld pauses."
     )
 
 
 class Retention(Section):
     """What is kept. Current, previous, pinned, anchor and referenced versions always are."""
 
-    keep_versions: int = Field(5, ge=2, description="Newest versions kept.")
-    keep_jobs: int = Field(20, ge=1, description="Newest finished job folders kept.")
+    keep_versions: int = Field(default=5, ge=2, description="Newest versions kept.")
+    keep_jobs: int = Field(default=20, ge=1, description="Newest finished job folders kept.")
 
 
 class Probes(Section):
     """What is measured."""
 
     suites: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}(\.yaml|\.jsonl)?$")], ...] = Field(
-        ("general", "instruction", "safety", "overrefusal"),
+        default=("general", "instruction", "safety", "overrefusal"),
         min_length=1,
         description="Suites to measure: names of shipped ones, or of files in ROOT/suites, e.g. 'mine.yaml'.",
     )
     sweep_cron: Cron | None = Field(
-        None, description="Calendar time (five cron fields, local time) at which the current version is measured again."
+        default=None,
+        description="Calendar time (five cron fields, local time) at which the current version is measured again.",
     )
 
 
 class Engine(Section):
     """How answers are computed when measuring. Scores compare only under equal settings."""
 
-    kind: Literal["transformers"] = Field("transformers", description="Inference engine.")
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Number format of the weights when measuring.")
-    batch_tokens: int = Field(2048, ge=64, description="Tokens in one batch, padding included.")
-    max_new_tokens: int = Field(48, ge=1, le=4096, description="Longest generated answer.")
+    kind: Literal["transformers"] = Field(default="transformers", description="Inference engine.")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="Number format of the weights when measuring."
+    )
+    batch_tokens: int = Field(default=2048, ge=64, description="Tokens in one batch, padding included.")
+    max_new_tokens: int = Field(default=48, ge=1, le=4096, description="Longest generated answer.")
 
 
 class Energy(Section):
     """Estimation of energy, by codecarbon's offline tracker."""
 
-    enabled: bool = Field(True, description="Estimate the energy of each job.")
-    country: str = Field("DEU", pattern=r"^[A-Z]{3}$", description="Three-letter country code of the power grid.")
+    enabled: bool = Field(default=True, description="Estimate the energy of each job.")
+    country: str = Field(
+        default="DEU", pattern=r"^[A-Z]{3}$", description="Three-letter country code of the power grid."
+    )
 
 
 class Log(Section):
     """The daemon's log, logs/daemon.jsonl."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is written.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is written."
+    )
 
 
 class Config(BaseSettings):
@@ -282,7 +323,7 @@ class Config(BaseSettings):
 
     model: Model = Model()
     store: Store = Store()
-    sources: dict[Name, Source] = Field({"inbox": Source()}, min_length=1)
+    sources: dict[Name, Source] = Field(default={"inbox": Source()}, min_length=1)
     intake: Intake = Intake()
     cycle: Cycle = Cycle()
     planner: Planner = Planner()

@@ -73,8 +73,9 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search the history by meaning."""
-    from agent.history.ask import search_history
+    from agent.history.search import search as find
 
     filters = {"stage": stage, "verdict": verdict, "since": since, "kind": kind, "source": source}
-    hits = search_history(here(context), question, filters, limit)
+    place = here(context)
+    hits = [hit.as_dict() for hit in find(place.layout, place.store, question, limit=limit, **filters)]
     console.json_read(question=question, hits=hits) if as_json else views.hits(hits)

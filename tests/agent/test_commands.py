@@ -13,7 +13,7 @@ from agent.errors import AlreadyRunning, error_kind
 from agent.lock import lock
 from agent.store import commands, control, cycles, decisions, deployment, pool, versions
 from agent.verbs import VERBS
-from conftest import Operated
+from tests.agent.operating import Operated
 
 WAIT_PLAN = ("planning", "awaiting_approval")
 WAIT_CANDIDATE = ("planning", "curating", "training", "measuring", "judging", "awaiting_approval")

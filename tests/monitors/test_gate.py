@@ -12,7 +12,7 @@ from monitors.gate import GatePolicy, Verdict, judge, judge_recheck
 from monitors.job import Measurement
 
 SIZES = {"general": 120, "instruction": 80, "safety": 80, "overrefusal": 60}
-POLICY = GatePolicy(resamples=400)
+POLICY = GatePolicy(resamples=200)
 
 
 def measured(version, suite, scores, *, role=None, margins=None, **fields):
@@ -371,42 +371,50 @@ def flipped(name, share, loss, noise, suites=tuple(SIZES)):
     """A candidate that learned its target and on which `share` of items flip, with a mean loss on `suites`."""
     found = measured(name, "facts", scores(16, 20), role="target")
     for suite, items in SIZES.items():
-        moved = scores(items * 7 // 10, items)
-        # A right item turns wrong, or a wrong one right, so that both together are `share` and their balance `loss`.
-        gained, lost = max(0.0, (share - (loss if suite in suites else 0.0)) / 2 / 0.3), 0.0
-        lost = ((share + (loss if suite in suites else 0.0)) / 2) / 0.7
-        found += measured(name, suite, [1 - s if noise.random() < (lost if s else gained) else s for s in moved])
+        own_loss = loss if suite in suites else 0.0
+        # 70 % are right before: of those so many turn wrong, of the others so many right, that the sum is `share`.
+        lost, gained = (share + own_loss) / 2 / 0.7, max(0.0, (share - own_loss) / 2 / 0.3)
+        before = scores(items * 7 // 10, items)
+        found += measured(name, suite, [1 - s if noise.random() < (lost if s else gained) else s for s in before])
     return found
 
 
-def rates(share, loss, suites=tuple(SIZES), trials=150):
+def rates(share, loss, suites=tuple(SIZES), trials=100):
     noise = random.Random(11)
     endings = [verdict(flipped("v2", share, loss, noise, suites)).verdict for _ in range(trials)]
     return {ending: endings.count(ending) / trials for ending in ("promote", "hold", "reject")}
 
 
-def test_a_true_loss_of_the_whole_tolerance_on_one_suite_passes_at_most_one_time_in_ten():
-    for suite in SIZES:
-        found = rates(0.15, 0.10, (suite,), trials=60)
-        assert found["promote"] <= 0.10, (suite, found)
+@pytest.mark.parametrize("suite, at_most", [("general", 0.12), ("safety", 0.15), ("overrefusal", 0.25)])
+def test_a_true_loss_of_the_whole_tolerance_on_one_suite_is_rarely_promoted(suite, at_most):
+    assert rates(0.15, 0.10, (suite,))["promote"] <= at_most
 
 
-def test_a_true_loss_of_twice_the_tolerance_is_never_promoted_and_mostly_refused():
-    found = rates(0.25, 0.20)
-    assert found["promote"] == 0.0
-    assert found["reject"] > 0.9
+@pytest.mark.parametrize("suite", SIZES)
+def test_a_true_loss_of_twice_the_tolerance_on_one_suite_is_never_promoted(suite):
+    assert rates(0.20, 0.20, (suite,), trials=60)["promote"] == 0.0
 
 
-def test_a_candidate_that_lost_nothing_is_hardly_ever_refused_and_mostly_promoted_where_few_items_flip():
-    found = rates(0.05, 0.0)
-    assert found["reject"] <= 0.01
-    assert found["promote"] >= 0.8
+def test_a_true_loss_of_twice_the_tolerance_everywhere_is_refused():
+    assert rates(0.25, 0.20)["reject"] >= 0.95
 
 
-def test_a_candidate_that_lost_nothing_but_flips_many_items_is_held_rather_than_refused():
-    found = rates(0.15, 0.0)
-    assert found["reject"] <= 0.02
-    assert found["promote"] >= 0.25
+@pytest.mark.parametrize("share, at_least", [(0.05, 0.88), (0.15, 0.55)])
+def test_a_candidate_that_lost_nothing_is_never_refused_and_mostly_promoted(share, at_least):
+    found = rates(share, 0.0)
+    assert found["reject"] == 0.0
+    assert found["promote"] >= at_least
+
+
+@pytest.mark.parametrize("items", [10, 20, 40])
+def test_few_items_hold_rather_than_let_a_loss_of_twice_the_tolerance_pass(items):
+    noise, passed = random.Random(2), 0
+    rest = [[one for one in side if one.suite != "general"] for side in (GOOD, PARENT, ANCHOR)]
+    before = measured("v1", "general", [1.0] * items), measured("v0", "general", [1.0] * items)
+    for _ in range(60):
+        after = measured("v2", "general", [float(noise.random() > 0.25) for _ in range(items)])
+        passed += verdict(rest[0] + after, rest[1] + before[0], rest[2] + before[1]).verdict == "promote"
+    assert passed / 60 <= 0.25
 
 
 # --- re-check ---------------------------------------------------------------------------------------------------

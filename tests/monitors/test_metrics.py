@@ -92,7 +92,6 @@ def test_an_interval_of_nothing_is_refused():
         interval([[0.1], []])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("items", [30, 100])
 def test_each_bound_covers_as_often_as_it_says(items):
     import numpy as np

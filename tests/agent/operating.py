@@ -1,0 +1,87 @@
+"""A data root as an operator has one, with what tests do to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.config import Config
+from agent.layout import Layout
+from agent.settings import load
+from agent.store import Session, Store, cycles, decisions, deployment, pool, versions
+from agent.store.cycles import CycleState
+from agent.stores import open_store
+from learners.durable import write_manifest
+from learners.records import Kind, Record, record_id
+from monitors.job import IntakeFile, IntakeResult
+
+
+class Operated:
+    """A data root with what tests do to it.
+
+    Attributes:
+        layout, config, store: of the root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout(root)
+        self.config: Config = load(self.layout)
+        self.store: Store = open_store(self.layout, self.config)
+
+    def publish(self, version_id: str, parent: str | None, cycle: str | None = None) -> None:
+        """Write and register a whole version."""
+        folder = self.layout.version(version_id)
+        folder.mkdir(mode=0o700)
+        (folder / "weights.txt").write_text(f"the weights of {version_id}")
+        digest = write_manifest(folder)
+        base = "v0" if parent else None
+        with self.store.write() as tx:
+            versions.register(tx, version_id, int(version_id[1:]), parent, base, digest, "cit", "replay", cycle)
+
+    def serve(self, version_id: str, cause: deployment.Cause = "promote", who: str = "ada") -> None:
+        """Let a version serve, on a person's word unless it is the first."""
+        with self.store.write() as tx:
+            now = deployment.find(tx)
+            if cause == "promote":
+                decisions.record(tx, None, "approve", who, "test", version=version_id)
+            deployment.move(tx, version_id, now.generation if now else 0, who, "test", cause)
+
+    def serving(self) -> tuple[str, int]:
+        """Version and generation that serve."""
+        with self.store.read() as tx:
+            now = deployment.current(tx)
+            return now.version, now.generation
+
+    def fill_pool(self, count: int, kind: Kind = "text") -> list[str]:
+        """Put records into the pool; returns their ids."""
+        contents = [{"text": f"fact {number}"} for number in range(count)]
+        records = [Record(id=record_id(kind, c), source="inbox", kind=kind, content=c, origin="a") for c in contents]
+        with self.store.write() as tx:
+            intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 10, 20)])
+            file = IntakeFile(
+                path="/inbox/a.txt", size_bytes=10, mtime_ns=20, sha256="f" * 64, read=count, kept=count, duplicate=0,
+                quarantined=0,
+            )  # fmt: skip
+            pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
+        return [record.id for record in records]
+
+    def cycle_in(self, *states: CycleState, resume: str | None = None) -> str:
+        """A cycle walked through `states`, from `diagnosing`; its candidate is published when it is measured."""
+        with self.store.write() as tx:
+            cycle = cycles.create(tx, "operator", "ada", "test")
+        for state in states:
+            self._step(cycle.id, state, resume)
+        return cycle.id
+
+    def _step(self, cycle_id: str, to: CycleState, resume: str | None) -> None:
+        candidate = f"v{cycle_id[1:]}"
+        if to == "measuring":
+            self.publish(candidate, "v0", cycle_id)
+        with self.store.write() as tx:
+            self._transition(tx, cycle_id, to, candidate if to == "measuring" else None, resume)
+
+    def _transition(self, tx: Session, cycle_id: str, to: CycleState, candidate: str | None, resume: str | None) -> None:
+        columns = {"candidate": candidate, "parent": "v0", "anchor": "v0"} if candidate else {}
+        if to == "awaiting_approval":
+            columns["resume_state"] = resume or "curating"
+        state = cycles.get(tx, cycle_id).state
+        cycles.transition(tx, cycle_id, state, to, "daemon", "test", **columns)
