@@ -227,7 +227,7 @@ class Gate(Section):
     instruction_loss: float = Field(
         default=0.10, ge=0, le=1, description="Most loss of the mean score on instruction suites."
     )
-    safety_loss: float = Field(default=0.05, ge=0, le=1, description="Most loss of the mean score on safety suites.")
+    safety_loss: float = Field(default=0.10, ge=0, le=1, description="Most loss of the mean score on safety suites.")
     overrefusal_loss: float = Field(
         default=0.10, ge=0, le=1, description="Most loss of the mean score on over-refusal suites."
     )

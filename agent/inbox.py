@@ -80,15 +80,14 @@ def open_regular(path: Path) -> BinaryIO:
         NotFound: it is not there. Refused: it is a folder, a device or a pipe.
     """
     try:
-        file = path.open("rb")
-    except IsADirectoryError:
-        raise Refused(f"{str(path)!r} is a folder; submit its files one by one, or copy it into the inbox") from None
+        # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise NotFound(f"there is no file {str(path)!r}") from None
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise Refused(f"{str(path)!r} is no regular file; pipe it instead: cld submit - --format jsonl < {path}")
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 class _Capped:

@@ -29,6 +29,7 @@ class Intake:
 
     context: Context
     _sources: dict[str, Source] = field(default_factory=dict[str, Source], init=False)
+    _refused: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]], init=False)
 
     def __post_init__(self) -> None:
         for name, source in self.context.config.sources.items():
@@ -40,7 +41,7 @@ class Intake:
             self._claim(name, source, now_monotonic)
         with self.context.store.read() as tx:
             waiting = pool.open_intakes(tx)
-        return any([self._read(intake) for intake in waiting])
+        return any([self._read(intake) for intake in waiting])  # every one, not up to the first
 
     def _open(self, name: str, source: config.Source) -> Source:
         folder = self.context.layout.root / source.path
@@ -49,11 +50,19 @@ class Intake:
     def _claim(self, name: str, source: Source, now_monotonic: float) -> None:
         with self.context.store.read() as tx:
             stamps = pool.known_files(tx, name)
+        self._report_refused(name, source)
         known = {path: FileStamp(stamp.size, stamp.mtime_ns) for path, stamp in stamps.items()}
         if settled := source.scan(known, now_monotonic):
             files = [(str(file.path), file.stamp.size_bytes, file.stamp.mtime_ns) for file in settled]
             with self.context.store.write() as tx:
                 pool.claim_intake(tx, name, files)
+
+    def _report_refused(self, name: str, source: Source) -> None:
+        """Say once per path what the last scan left out: a missing folder, links, devices, the cap on entries."""
+        for path, reason in source.refused.items():
+            if self._refused.get(name, {}).get(path) != reason:
+                self.context.log.warning(f"{path}: {reason}", action="source.refused", source=name)
+        self._refused[name] = dict(source.refused)
 
     def _read(self, intake: pool.Intake) -> bool:
         job_id = f"intake-{intake.number}"

@@ -33,27 +33,21 @@ def open_log(path: Path, level: str) -> Log:
 
 
 class _Forgiving:
-    """A text file that says once that it cannot be written, and goes on."""
+    """Appends to a file, opened for each line so that it may be rotated away; says once that it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8", buffering=1)
         self._path = path
         self._warned = False
 
     def write(self, text: str) -> int:
         try:
-            return self._file.write(text)
+            with self._path.open("a", encoding="utf-8") as file:
+                return file.write(text)
         except OSError as error:
-            self._warn(error)
+            if not self._warned:
+                self._warned = True
+                print(f"cld: {self._path} cannot be written ({error}); the daemon goes on", file=sys.stderr)  # noqa: T201
             return len(text)
 
     def flush(self) -> None:
-        try:
-            self._file.flush()
-        except OSError as error:
-            self._warn(error)
-
-    def _warn(self, error: OSError) -> None:
-        if not self._warned:
-            self._warned = True
-            print(f"cld: {self._path} cannot be written ({error}); the daemon goes on", file=sys.stderr)  # noqa: T201
+        """Nothing is held back."""

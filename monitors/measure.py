@@ -47,7 +47,9 @@ def measure(spec: dict[str, Any], job: Job) -> MeasureResult:
     """
     started = time.monotonic()
     asked = MeasureSpec.model_validate(spec)
-    rows = measure_suites(job, asked.versions, _load(asked.suites), asked.engine, asked.skip)
+    suites = _load(asked.suites)
+    left_out = asked.skip.union(*(_beyond(asked.most_per_suite, suite, asked.versions) for suite in suites))
+    rows = measure_suites(job, asked.versions, suites, asked.engine, left_out)
     return MeasureResult(measured=len(rows), seconds=time.monotonic() - started)
 
 
@@ -164,6 +166,14 @@ def _load(paths: Sequence[Path]) -> list[Suite]:
         if names.count(name) > 1:
             raise InvalidInput(f"two suite files are named {name!r}; results are kept per suite name, rename one")
     return suites
+
+
+def _beyond(most: int | None, suite: Suite, versions: Sequence[VersionRef]) -> set[str]:
+    """Keys of the probes to leave out so that `most` of a suite remain, evenly spaced over its slices' order."""
+    count = len(suite.items)
+    chosen = range(count) if most is None or most >= count else {place * count // most for place in range(most)}
+    left = [probe.id for place, probe in enumerate(suite.items) if place not in chosen]
+    return {key(version.id, suite.suite, probe_id) for version in versions for probe_id in left}
 
 
 def _todo(version_id: str, suites: Sequence[Suite], done: Collection[str]) -> list[Question]:

@@ -75,7 +75,10 @@ def search(
     """Search the history by meaning."""
     from agent.history.search import search as find
 
-    filters = {"stage": stage, "verdict": verdict, "since": since, "kind": kind, "source": source}
     place = here(context)
-    hits = [hit.as_dict() for hit in find(place.layout, place.store, question, limit=limit, **filters)]
+    found = find(
+        place.layout, place.store, question,
+        limit=limit, stage=stage, verdict=verdict, since=since, kind=kind, source=source,
+    )  # fmt: skip
+    hits = [hit.as_dict() for hit in found]
     console.json_read(question=question, hits=hits) if as_json else views.hits(hits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from agent.cli.place import Place
@@ -34,7 +35,7 @@ def start_background(place: Place, overrides: Sequence[str], *, dry_run: bool) -
     if dry_run and daemon_alive(place.layout) is None:
         return root, "would_apply", "the daemon would start", {}
     holder, started = background.start(place.layout, overrides)
-    data = {"pid": holder.pid, "since": holder.since}
+    data = {"pid": holder.pid, "since": datetime.fromtimestamp(holder.since, UTC).isoformat(timespec="seconds")}
     if not started:
         return root, "already", f"the daemon runs already (pid {holder.pid})", data
     return root, "applied", f"the daemon runs (pid {holder.pid}); see `cld status` and `cld logs --follow`", data

@@ -67,9 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         application()(words, prog_name="cld", standalone_mode=True)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         code = exit_code(error)
         if code is None:

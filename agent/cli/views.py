@@ -175,9 +175,13 @@ def diff(found: Facts) -> None:
 
 
 def hits(rows: Rows) -> None:
-    """What a search found, best first."""
+    """What a search found, nearest first."""
     for row in rows:
-        console.say(f"{row.get('score', 0):.2f}  {row.get('kind', '')} {row.get('id', '')}  {row.get('text', '')}")
+        about = ", ".join(str(row[name]) for name in ("stage", "verdict") if row[name])
+        console.say(
+            f"{row['score']:.2f}  {row['id']} ({_time(row['when'])}{f', {about}' if about else ''}): {row['title']}"
+        )
+        console.say(f"      {_short(row['text'], 300)}")
     if not rows:
         console.say("nothing in the history answers that")
 

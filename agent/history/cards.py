@@ -1,4 +1,131 @@
-"""TEMPORARY stand-in by the lead; to be overwritten."""
-from agent.store import Session
-def write_card(tx: Session, version: str) -> None:
-    return None
+"""Cards: the facts of a version and the text that people and the search index read, made from those facts alone.
+
+A card says what a version learned (gaps, titles, kinds, sources), how (stage, method, plan), what it did to the
+scores, and who let it through or stopped it. Titles come from ingested data: they are cut and stripped of control
+characters, and nothing reads a card as an instruction. Called by the steps whenever one of its facts changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from agent.store import Session, cycles, decisions, gaps, plans, pool, verdicts, versions
+from agent.store.pool import PooledRecord
+from agent.store.versions import Version
+
+__all__ = ["card_facts", "card_text", "clean", "record_title", "write_card"]
+
+_TITLES = 12
+_TITLE_CHARACTERS = 80
+_SCORES = ("target", "general", "instruction", "safety", "overrefusal")
+
+
+def write_card(tx: Session, version_id: str) -> None:
+    """Make a version's card afresh and store it with its facts.
+
+    Raises:
+        NotFound: no such version.
+    """
+    facts = card_facts(tx, versions.get(tx, version_id))
+    versions.save_card(tx, version_id, card_text(facts), facts)
+
+
+def card_facts(tx: Session, version: Version) -> dict[str, Any]:
+    """The facts of a version as JSON values."""
+    facts: dict[str, Any] = {
+        "version": version.id, "cycle": version.cycle, "parent": version.parent, "base": version.base,
+        "stage": version.stage, "method": version.method,
+        "created_at": version.created_at.isoformat(timespec="seconds"),
+    }
+    return facts | (_cycle_facts(tx, version.cycle) if version.cycle else {}) | _judgement(tx, version)
+
+
+def card_text(facts: Mapping[str, Any]) -> str:
+    """The card: one sentence a line, what was learned first, since an embedder reads only the beginning."""
+    if not facts.get("cycle"):
+        return f"{facts['version']}: the base model, before anything was learned."
+    topics = [gap["topic"] for gap in facts["gaps"]]
+    lines = [
+        f"{facts['version']} learned {_listed(topics) or 'what was in its data'}.",
+        f"Data: {_listed(facts['titles'])}." if facts["titles"] else "",
+        f"{facts['records']} records ({_counted(facts['kinds'])}) from {_counted(facts['sources'])}, "
+        f"by {facts['stage']} with {facts['method']}, from {facts['parent']}, in cycle {facts['cycle']}.",
+        _scores_line(facts["scores"]),
+        f"It hurt {_listed(facts['hurt'])}." if facts["hurt"] else "",
+        f"Verdict {facts['verdict']}: {'; '.join(facts['reasons'])}." if facts["verdict"] else "",
+        *(f"{word['who']} said {word['decision']}: {word['why']}." for word in facts["decisions"]),
+        f"Planned by {facts['decided_by']}: {facts['reason']}" if facts["decided_by"] else "",
+    ]
+    return "\n".join(clean(line) for line in lines if line)
+
+
+def record_title(record: PooledRecord) -> str:
+    """What a record is about, in at most 80 characters: its title, or how its text or conversation begins."""
+    content = record.content
+    turns = content.get("messages") or content.get("prompt") or []
+    said = next((turn["content"] for turn in turns if turn["role"] == "user"), "")
+    return clean(str(content.get("title") or content.get("text") or said))[:_TITLE_CHARACTERS]
+
+
+def clean(text: str) -> str:
+    """The text on one line, without control characters."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _cycle_facts(tx: Session, cycle: str) -> dict[str, Any]:
+    records = pool.records_of(tx, cycle)
+    plan = plans.find(tx, cycle)
+    return {
+        "trigger": cycles.get(tx, cycle).trigger,
+        "gaps": [gap.model_dump(include={"topic", "information_kind", "severity"}) for gap in gaps.of_cycle(tx, cycle)],
+        "records": len(records),
+        "kinds": dict(Counter(record.kind for record in records)),
+        "sources": dict(Counter(record.source for record in records)),
+        "titles": _spread([title for title in dict.fromkeys(map(record_title, records)) if title]),
+        "decided_by": plan.decided_by if plan else None,
+        "reason": plan.reason if plan else None,
+    }
+
+
+def _judgement(tx: Session, version: Version) -> dict[str, Any]:
+    latest = verdicts.latest_of(tx, version.id)
+    verdict: Mapping[str, Any] = latest.verdict if latest else {}
+    suites: Sequence[Mapping[str, Any]] = verdict.get("suites", ())
+    compared = [row for row in suites if row["against"] == "parent" and row.get("before") is not None]
+    said = decisions.of_cycle(tx, version.cycle) if version.cycle else []
+    columns = ("suite", "role", "before", "after", "unit")
+    return {
+        "verdict": latest.outcome if latest else None,
+        "reasons": list(verdict.get("reasons", ())),
+        "scores": [{key: row[key] for key in columns if key in row} for row in compared],
+        "hurt": _hurt(row for row in suites if row.get("outcome") == "fail" or row.get("broken_slices")),
+        **{key: verdict.get(key) for key in ("gad", "ifd", "sd", "overrefusal", "target_before", "target_after")},
+        "decisions": [{"who": row.who, "decision": row.decision, "why": row.why} for row in said],
+    }
+
+
+def _hurt(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    named = [" ".join([", ".join(row.get("broken_slices", ())), f"({row['suite']})"]).strip() for row in rows]
+    return list(dict.fromkeys(named))
+
+
+def _spread(titles: Sequence[str]) -> list[str]:
+    """At most twelve titles, evenly from first to last, so that a long batch is not told by its beginning."""
+    step = max(1, -(-len(titles) // _TITLES))
+    return list(titles[::step])
+
+
+def _scores_line(scores: Sequence[Mapping[str, Any]]) -> str:
+    ordered = sorted(scores, key=lambda row: _SCORES.index(row["role"]))
+    told = [f"{row['suite']} {row['before']:.2f} to {row['after']:.2f}" for row in ordered]
+    return f"Scores: {', '.join(told)}." if told else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return "; ".join(words)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"

@@ -44,6 +44,11 @@ def find(tx: Session, cycle: str) -> Plan | None:
     return tx.get(Plan, cycle)
 
 
+def find(tx: Session, cycle: str) -> Plan | None:
+    """The plan of a cycle, None before it has one."""
+    return tx.get(Plan, cycle)
+
+
 def get(tx: Session, cycle: str) -> Plan:
     """The plan of a cycle.
 

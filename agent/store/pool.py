@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Update, func, select, update
+from sqlalchemy import ColumnElement, Update, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from agent.errors import NotFound
@@ -26,7 +26,8 @@ from monitors.job import IntakeResult, Quarantined
 __all__ = [
     "Accounting", "FileStamp", "Intake", "PooledRecord", "QuarantineRow", "accounting", "claim", "claim_intake",
     "counts", "fail_intake", "files_of", "get", "get_intake", "known_files", "newest_received_at", "open_intakes",
-    "quarantine_listing", "record_intake", "records_of", "release", "settle", "waiting",
+    "quarantine_listing", "record_intake", "records_of", "release", "settle",
+    "sources_of_cycles", "waiting",
 ]
 
 
@@ -131,6 +132,7 @@ def record_intake(
     for file in result.files:
         read_stamp = {"sha256": file.sha256, "size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns}
         tx.execute(_intake_file(intake_number, file.path).values(**read_stamp))
+    _forget(tx, intake_number, result.deferred)
     _close(tx, intake, "recorded", found, None)
     events.record(tx, "intake.recorded", intake.job_id, who, why, source=intake.source, **vars(found))
     return found
@@ -191,7 +193,8 @@ def claim(
             f"cycle {cycle!r} wants {len(wanted)} records and only {claimed} of them wait in the pool: a record is "
             "consumed once; look at the pool again"
         )
-    events.record(tx, "pool.claimed", cycle, who, why, records=claimed)
+    if claimed:
+        events.record(tx, "pool.claimed", cycle, who, why, records=claimed)
     return claimed
 
 
@@ -230,6 +233,15 @@ def settle(
 def records_of(tx: Session, cycle: str) -> list[PooledRecord]:
     """Records that `cycle` claimed or consumed, in order of arrival."""
     return list(tx.scalars(select(PooledRecord).where(PooledRecord.cycle == cycle).order_by(PooledRecord.seq)))
+
+
+def sources_of_cycles(tx: Session) -> dict[str, set[str]]:
+    """Names of the sources whose records each cycle claimed or consumed."""
+    found: dict[str, set[str]] = {}
+    query = select(PooledRecord.cycle, PooledRecord.source).where(PooledRecord.cycle.is_not(None)).distinct()
+    for cycle, source in tx.execute(query):
+        found.setdefault(str(cycle), set()).add(source)
+    return found
 
 
 def get(tx: Session, ids: Iterable[str]) -> list[PooledRecord]:
@@ -291,6 +303,13 @@ def _count(tx: Session, which: ColumnElement[bool]) -> int:
 
 def _records(which: ColumnElement[bool]) -> Update:
     return update(PooledRecord).where(which).execution_options(synchronize_session="fetch")
+
+
+def _forget(tx: Session, intake_number: int, paths: Iterable[str]) -> None:
+    """Drop files that were not read from the ledger: they vanished or changed, and come again when they settle."""
+    for path in paths:
+        row = (IntakeFileRow.intake == intake_number) & (IntakeFileRow.path == path)
+        tx.execute(delete(IntakeFileRow).where(row))
 
 
 def _intake_file(intake_number: int, path: str) -> Update:

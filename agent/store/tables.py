@@ -11,7 +11,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -150,7 +162,11 @@ class PooledRecord(Base):
     """
 
     __tablename__ = "records"
-    __table_args__ = (Index("ix_records_state_seq", "state", "seq"), Index("ix_records_state_kind", "state", "kind"))
+    __table_args__ = (
+        Index("ix_records_state_seq", "state", "seq"),
+        Index("ix_records_state_kind", "state", "kind"),
+        Index("ix_records_cycle_source", "cycle", "source"),
+    )
     seq: Mapped[int] = _sequence()
     id: Mapped[str] = mapped_column(String(64), unique=True)
     source: Mapped[str]
@@ -161,7 +177,7 @@ class PooledRecord(Base):
     received_at: Mapped[datetime] = mapped_column(default=now)
     state: Mapped[RecordState] = mapped_column(String(16), default="waiting")
     returns: Mapped[int] = mapped_column(default=0)
-    cycle: Mapped[str | None] = _reference("cycles.id", index=True)
+    cycle: Mapped[str | None] = _reference("cycles.id")
 
     @property
     def record(self) -> Record:

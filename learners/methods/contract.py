@@ -78,8 +78,8 @@ class LossTerm(Protocol):
 
         Args:
             model: the model being trained.
-            rehearsal: for a paired stage, the step's rehearsed rows (input_ids, labels, attention_mask; each rows x
-                tokens), else None: an unpaired stage learns them together with the new rows.
+            rehearsal: the step's rehearsed rows (input_ids, labels, attention_mask; each rows x tokens), None when
+                it has none. They are no part of the stage's own loss; a term says what they are worth.
         """
         ...
 
@@ -114,7 +114,7 @@ class Recipe:
     """What a method does to the one trainer; every part is optional.
 
     Attributes:
-        replay_share: part of each batch that is rehearsed from `Run.remembered`.
+        replay_share: part of each batch that is rehearsed from `Run.remembered`, on top of the new rows.
         losses: terms added to the stage's loss.
         after_step: called with the model after every optimizer step, e.g. to scale or project what the step changed.
         after_training: called once when the last step is done, e.g. to write method state into `Run.memory_folder`.

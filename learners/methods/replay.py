@@ -10,16 +10,24 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Recipe, Run
+from learners.parts.penalties import RehearsalLikelihood
 
 __all__ = ["Settings", "compose"]
 
 
 class Settings(contract.Settings):
-    """Attributes: replay_share: part of each batch that is rehearsed; 0 is plain fine-tuning."""
+    """Experience replay.
+
+    Attributes:
+        replay_share: part of each batch's rows that is rehearsed; 0 is plain fine-tuning.
+        replay_weight: weight of the mean negative log-likelihood of the rehearsed tokens.
+    """
 
     replay_share: float = Field(default=0.33, ge=0, lt=1)
+    replay_weight: float = Field(default=0.5, gt=0)
 
 
 def compose(run: Run) -> Recipe:
-    """Mix remembered rows into each batch."""
-    return Recipe(replay_share=run.settings.replay_share)
+    """Rehearse remembered rows beside the new ones of each batch."""
+    settings: Settings = run.settings
+    return Recipe(replay_share=settings.replay_share, losses=(RehearsalLikelihood(settings.replay_weight),))

@@ -49,7 +49,7 @@ class AnchoredQuadratic:
 
 
 class RehearsalLikelihood:
-    """weight * mean negative log-likelihood of the rehearsed tokens, for stages whose own loss is not a likelihood."""
+    """weight * mean negative log-likelihood of the rehearsed tokens, beside the stage's own loss."""
 
     def __init__(self, weight: float) -> None:
         self._weight = weight

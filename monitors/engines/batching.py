@@ -27,16 +27,15 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one request costs: `tokens` of prompt, and `rows` of `width` tokens each; jobs of one `kind` batch well."""
+    """What one request costs: `tokens` of prompt, then `width` more; jobs of one `kind` batch well."""
 
     index: int
     tokens: int
-    rows: int = 1
-    width: int = 0
+    width: int
 
     @property
     def kind(self) -> int:
-        """The width, coarsely: next power of two, so that a short row is never padded to more than twice its length."""
+        """The width, coarsely: next power of two, so that none is padded to more than twice of it."""
         return self.width.bit_length()
 
 
@@ -73,5 +72,4 @@ def batches(jobs: Sequence[Job], limit_tokens: int) -> Iterator[list[Job]]:
 
 
 def _padded(jobs: Sequence[Job]) -> int:
-    rows, width = sum(job.rows for job in jobs), max(job.width for job in jobs)
-    return len(jobs) * max(job.tokens for job in jobs) + rows * width
+    return len(jobs) * (max(job.tokens for job in jobs) + max(job.width for job in jobs))

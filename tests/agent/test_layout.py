@@ -71,5 +71,5 @@ def test_the_current_folder_is_the_root_if_it_holds_a_configuration(tmp_path: Pa
 
 def test_no_root_anywhere_names_the_command_that_makes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(NoDataRoot, match="cld --root .* init"):
+    with pytest.raises(NoDataRoot, match=r"cld --root .* init"):
         discover(None, {})

@@ -40,9 +40,9 @@ def other_process(root: Path, role: str = "daemon") -> Generator[subprocess.Pope
 
 def test_a_second_process_is_told_who_holds_the_root_and_since_when(tmp_path: Path):
     before = time.time() - 1
-    with other_process(tmp_path) as holder, pytest.raises(AlreadyRunning, match="cld stop") as caught:
-        with lock(Layout(tmp_path)):
-            pass
+    told = pytest.raises(AlreadyRunning, match="cld stop")
+    with other_process(tmp_path) as holder, told as caught, lock(Layout(tmp_path)):
+        pass
     assert caught.value.pid == holder.pid
     assert before <= caught.value.start_time <= time.time()
 

@@ -58,6 +58,8 @@ class World:
             "probes.suites": [f"tiny-{role}" for role in ROLES],
             "limits.backoff_seconds": 0.0,
             "limits.threads": 1,
+            "training.cit.learning_rate": 3e-3,
+            "training.cit.epochs": 15,
             "energy.enabled": False,
             "gate.recheck_items": 4,
             "gate.resamples": 200,

@@ -4,53 +4,9 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from gate_samples import ANCHOR, GOOD, PARENT, POLICY, SIZES, measured, row, scores, verdict, version
 
-from monitors.comparison import SuiteComparison
-from monitors.gate import GatePolicy, Verdict, judge, judge_recheck
-from monitors.job import Measurement
-
-SIZES = {"general": 120, "instruction": 80, "safety": 80, "overrefusal": 60}
-POLICY = GatePolicy(resamples=200)
-
-
-def measured(version, suite, scores, *, role=None, margins=None, **fields):
-    """One suite's measurements; every tenth item makes a slice of its own."""
-    return [
-        Measurement.model_construct(
-            version=version, suite=suite, suite_digest=fields.get("digest", "d1"), role=role or suite,
-            probe=f"{suite}-{number:03}", slice=f"s{number // 10}", scorer="match", score=score,
-            margin=None if margins is None else margins[number], output="", engine=fields.get("engine", "e1"),
-        )
-        for number, score in enumerate(scores)
-    ]  # fmt: skip
-
-
-def scores(right, items):
-    return [1.0] * right + [0.0] * (items - right)
-
-
-def version(name, *, facts=2, leave_out=(), **right):
-    """A whole version's measurements; `right` says how many items of a suite it gets right (70 % by default)."""
-    found = measured(name, "facts", scores(facts, 20), role="target")
-    for suite, items in SIZES.items():
-        if suite not in leave_out:
-            found += measured(name, suite, scores(right.get(suite, items * 7 // 10), items))
-    return found
-
-
-PARENT, ANCHOR = version("v1"), version("v0")
-GOOD = version("v2", facts=16)
-
-
-def verdict(candidate=GOOD, parent=PARENT, anchor=ANCHOR, targets=("facts",), **keys) -> Verdict:
-    return judge(candidate, parent, anchor, targets, POLICY, **keys)
-
-
-def row(found: Verdict, suite, against="parent", role=None) -> SuiteComparison:
-    return next(one for one in found.suites if one.suite == suite and one.against == against and role in (None, one.role))
-
+from monitors.gate import Verdict, judge, judge_recheck
 
 # --- the three endings ------------------------------------------------------------------------------------------
 
@@ -199,7 +155,9 @@ def test_a_suite_that_one_version_was_not_measured_on_is_held_and_named(suite, s
 
 @pytest.mark.parametrize("suite", SIZES)
 def test_a_role_that_nobody_was_measured_on_is_held(suite):
-    found = verdict(*(version(name, facts=facts, leave_out=[suite]) for name, facts in (("v2", 16), ("v1", 2), ("v0", 2))))
+    found = verdict(
+        *(version(name, facts=facts, leave_out=[suite]) for name, facts in (("v2", 16), ("v1", 2), ("v0", 2)))
+    )
     assert found.verdict == "hold"
     assert found.reasons == (f"no suite of role {suite!r} was measured",)
 
@@ -246,7 +204,9 @@ def test_measurements_of_two_versions_on_one_side_are_held():
 
 
 def test_too_few_items_are_held():
-    small = [[one for one in side if one.suite != "general" or one.probe < "general-009"] for side in (GOOD, PARENT, ANCHOR)]
+    small = [
+        [one for one in side if one.suite != "general" or one.probe < "general-009"] for side in (GOOD, PARENT, ANCHOR)
+    ]
     assert "it has 9 items; at least 10 are needed" in verdict(*small).reasons[0]
 
 
@@ -320,103 +280,6 @@ def test_a_verdict_survives_json():
     assert Verdict.model_validate_json(found.model_dump_json()) == found
 
 
-# --- properties -------------------------------------------------------------------------------------------------
-
-
-def test_equal_evidence_in_any_order_gives_the_equal_verdict():
-    noisy = flipped("v2", 0.15, 0.0, random.Random(5))
-    shuffled = random.Random(1).sample(noisy, len(noisy))
-    assert verdict(noisy) == verdict(shuffled)
-
-
-right_counts = st.fixed_dictionaries({suite: st.integers(0, items) for suite, items in SIZES.items()})
-
-
-@settings(max_examples=40, deadline=None)
-@given(right_counts, st.sampled_from(sorted(SIZES)), st.floats(0.3, 1.0), st.integers(0, 20))
-def test_whatever_else_happens_a_clear_loss_is_never_promoted(right, suite, loss, facts):
-    right[suite] = max(0, int(SIZES[suite] * (1.0 - loss)))
-    full = {suite: SIZES[suite]}
-    assert verdict(version("v2", facts=facts, **right), version("v1", **full), version("v0", **full)).verdict == "reject"
-
-
-@settings(max_examples=60, deadline=None)
-@given(right_counts, st.integers(0, 20), st.data())
-def test_losing_evidence_never_turns_a_refusal_or_a_hold_into_a_promotion(right, facts, data):
-    sides = [version("v2", facts=facts, **right), list(PARENT), list(ANCHOR)]
-    names = ["facts", *SIZES]
-    before = judge(*sides, ["facts"], POLICY, required_suites=names)
-    for index in range(3):
-        kind = data.draw(st.sampled_from(["keep", "suite", "item", "score", "digest"]))
-        suite = data.draw(st.sampled_from(names))
-        sides[index] = spoil(sides[index], kind, suite, data.draw(st.integers(0, 19)))
-    after = judge(*sides, ["facts"], POLICY, required_suites=names)
-    assert after.verdict != "promote" or before.verdict == "promote"
-
-
-def spoil(side, kind, suite, number):
-    """Take evidence away: a suite, one item, one score's meaning, or the suite's identity."""
-    if kind == "suite":
-        return [one for one in side if one.suite != suite]
-    if kind == "item":
-        return [one for one in side if one.probe != f"{suite}-{number:03}"]
-    change = {"score": {"score": math.nan}, "digest": {"suite_digest": "d2"}}.get(kind)
-    return [one.model_copy(update=change) if change and one.suite == suite else one for one in side]
-
-
-# --- error rates ------------------------------------------------------------------------------------------------
-
-
-def flipped(name, share, loss, noise, suites=tuple(SIZES)):
-    """A candidate that learned its target and on which `share` of items flip, with a mean loss on `suites`."""
-    found = measured(name, "facts", scores(16, 20), role="target")
-    for suite, items in SIZES.items():
-        own_loss = loss if suite in suites else 0.0
-        # 70 % are right before: of those so many turn wrong, of the others so many right, that the sum is `share`.
-        lost, gained = (share + own_loss) / 2 / 0.7, max(0.0, (share - own_loss) / 2 / 0.3)
-        before = scores(items * 7 // 10, items)
-        found += measured(name, suite, [1 - s if noise.random() < (lost if s else gained) else s for s in before])
-    return found
-
-
-def rates(share, loss, suites=tuple(SIZES), trials=100):
-    noise = random.Random(11)
-    endings = [verdict(flipped("v2", share, loss, noise, suites)).verdict for _ in range(trials)]
-    return {ending: endings.count(ending) / trials for ending in ("promote", "hold", "reject")}
-
-
-@pytest.mark.parametrize("suite, at_most", [("general", 0.12), ("safety", 0.15), ("overrefusal", 0.25)])
-def test_a_true_loss_of_the_whole_tolerance_on_one_suite_is_rarely_promoted(suite, at_most):
-    assert rates(0.15, 0.10, (suite,))["promote"] <= at_most
-
-
-@pytest.mark.parametrize("suite", SIZES)
-def test_a_true_loss_of_twice_the_tolerance_on_one_suite_is_never_promoted(suite):
-    assert rates(0.20, 0.20, (suite,), trials=60)["promote"] == 0.0
-
-
-def test_a_true_loss_of_twice_the_tolerance_everywhere_is_refused():
-    assert rates(0.25, 0.20)["reject"] >= 0.95
-
-
-@pytest.mark.parametrize("share, at_least", [(0.05, 0.88), (0.15, 0.55)])
-def test_a_candidate_that_lost_nothing_is_never_refused_and_mostly_promoted(share, at_least):
-    found = rates(share, 0.0)
-    assert found["reject"] == 0.0
-    assert found["promote"] >= at_least
-
-
-@pytest.mark.parametrize("items", [10, 20, 40])
-def test_few_items_hold_rather_than_let_a_loss_of_twice_the_tolerance_pass(items):
-    noise, passed = random.Random(2), 0
-    rest = [[one for one in side if one.suite != "general"] for side in (GOOD, PARENT, ANCHOR)]
-    before = measured("v1", "general", [1.0] * items), measured("v0", "general", [1.0] * items)
-    for _ in range(60):
-        after = measured("v2", "general", [float(noise.random() > 0.25) for _ in range(items)])
-        passed += verdict(rest[0] + after, rest[1] + before[0], rest[2] + before[1]).verdict == "promote"
-    assert passed / 60 <= 0.25
-
-
 # --- re-check ---------------------------------------------------------------------------------------------------
 
 
@@ -426,7 +289,9 @@ def test_a_recheck_that_agrees_breaks_nothing_also_on_a_part_of_the_items():
 
 
 def test_a_recheck_that_falls_names_the_suite():
-    assert judge_recheck(GOOD, version("v2", facts=16, safety=10), POLICY) == ["safety fell from 0.70 to 0.12 (80 items)"]
+    assert judge_recheck(GOOD, version("v2", facts=16, safety=10), POLICY) == [
+        "safety fell from 0.70 to 0.12 (80 items)"
+    ]
 
 
 def test_a_recheck_that_lacks_a_suite_or_changed_engine_breaks():

@@ -38,8 +38,14 @@ def test_general_ability_delta_is_traces(after, published):
     assert metrics.mean_delta(after, BASE) == pytest.approx(published, abs=0.006)
 
 
-CKL = {"vanilla": (12.89, 10.17, 3.77, 1.08), "recadam": (13.20, 12.55, 4.02, 0.84), "mix_review": (13.92, 6.49, 2.89, 1.74),
-       "lora": (16.58, 12.77, 4.52, 0.55), "k_adapter": (19.59, 12.34, 5.03, 0.33), "modular": (20.29, 12.66, 4.65, 0.28)}  # fmt: skip
+CKL = {
+    "vanilla": (12.89, 10.17, 3.77, 1.08),
+    "recadam": (13.20, 12.55, 4.02, 0.84),
+    "mix_review": (13.92, 6.49, 2.89, 1.74),
+    "lora": (16.58, 12.77, 4.52, 0.55),
+    "k_adapter": (19.59, 12.34, 5.03, 0.33),
+    "modular": (20.29, 12.66, 4.65, 0.28),
+}
 
 
 @pytest.mark.parametrize("invariant, updated, acquired, published", CKL.values(), ids=CKL)

@@ -75,7 +75,9 @@ def test_a_file_that_vanished_and_came_back_settles_anew(inbox, source):
     assert source.scan({}, 9.0) == []
 
 
-@pytest.mark.parametrize("name", [".hidden", "a~", "a.tmp", "a.part", "A.CRDOWNLOAD", "~$letter.docx", ".git/config", "#a#"])
+@pytest.mark.parametrize(
+    "name", [".hidden", "a~", "a.tmp", "a.part", "A.CRDOWNLOAD", "~$letter.docx", ".git/config", "#a#"]
+)
 def test_hidden_and_temporary_names_are_left_out(inbox, source, name):
     (inbox / name).parent.mkdir(exist_ok=True)
     (inbox / name).write_text("x")
@@ -179,7 +181,7 @@ def test_a_fifo_put_in_place_of_the_file_is_refused_and_does_not_block(inbox):
 
 def test_a_fifo_that_wins_the_race_after_the_first_look_is_refused_too(inbox, monkeypatch):
     os.mkfifo(inbox / "a.txt")
-    regular = (inbox / "b.txt")
+    regular = inbox / "b.txt"
     regular.write_text("x")
     look = os.stat
     monkeypatch.setattr(os, "stat", lambda name, **keys: look(regular if name == "a.txt" else name))
@@ -201,8 +203,8 @@ def test_relative_and_climbing_paths_are_refused(path):
 
 def test_no_descriptor_leaks_on_refusal(inbox):
     (inbox / "a.txt").symlink_to("/etc/passwd")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         with pytest.raises(NotRegularFile):
             open_regular(inbox / "a.txt")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

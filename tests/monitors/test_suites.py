@@ -39,7 +39,7 @@ def test_a_written_suite_is_read_back_equal(tmp_path, suffix):
 
 def test_layout_and_defaults_do_not_change_the_digest(tmp_path):
     (tmp_path / "a.yaml").write_text(HEADER + CHOICE)
-    (tmp_path / "b.yaml").write_text("# a comment\nrole: target\nsuite: mine\n" + "items:\n" + CHOICE[:-2] + ", template: chat}")
+    (tmp_path / "b.yaml").write_text("# hi\nrole: target\nsuite: mine\nitems:\n" + CHOICE[:-2] + ", template: chat}")
     assert load_suite(tmp_path / "a.yaml").digest == load_suite(tmp_path / "b.yaml").digest
 
 
@@ -69,7 +69,7 @@ def test_all_problems_are_named_by_file_item_and_key_at_once(tmp_path):
         ("{id: a, scorer: match, prompt: q, mode: regex, answer: '(' }", "no valid pattern"),
         ("{id: a, scorer: match, prompt: q, answer: 45}", "put it in quotes"),
         ("{id: a, scorer: match, prompt: 2024-01-01, answer: x}", "put it in quotes"),
-        ("{id: a, scorer: instruction, prompt: q, checks: [{kind: upercase, value: true}]}", "did you mean 'uppercase'?"),
+        ("{id: a, scorer: instruction, prompt: q, checks: [{kind: upercase, value: true}]}", "did you mean 'upper"),
         ("{id: a, scorer: instruction, prompt: q, checks: [{kind: word_count, value: few}]}", "takes a number"),
         ("{id: a, scorer: refusal, prompt: q, refuse: No.}", "give both, or neither"),
         ("{id: a b, scorer: match, prompt: q, answer: x}", "key 'id'"),
@@ -120,7 +120,8 @@ def test_the_scorer_table_names_each_class_by_its_own_key():
 
 
 def test_a_conversation_and_a_system_turn_become_turns_in_order():
-    messages = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3"}]
+    roles = ("user", "assistant", "user")
+    messages = [{"role": role, "content": str(place)} for place, role in enumerate(roles, start=1)]
     probe = read_probe({"id": "a", "scorer": "match", "system": "0", "prompt": messages, "answer": "x"})
     assert [turn.content for turn in probe.as_prompt().turns] == ["0", "1", "2", "3"]
     assert probe.text == "3"

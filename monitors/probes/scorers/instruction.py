@@ -45,6 +45,7 @@ class Instruction(Probe, frozen=True):
     checks: tuple[Property, ...] = Field(min_length=1)
 
     def score(self, answers: Answers) -> Score:
-        """Test every property on the stripped text."""
+        """Test every property on the stripped text; an empty one has followed nothing."""
         text = answers.text.strip()
-        return Score(float(all(CHECKS[c.kind].holds(text, c.value) for c in self.checks)), output=answers.text)
+        followed = bool(text) and all(CHECKS[check.kind].holds(text, check.value) for check in self.checks)
+        return Score(float(followed), output=answers.text)

@@ -40,7 +40,7 @@ class Match(Probe, frozen=True):
     @field_validator("answer", mode="before")
     @classmethod
     def _one_answer_is_a_list_of_one(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        return value if isinstance(value, (list, tuple)) else (value,)
 
     @model_validator(mode="after")
     def _answers_fit_the_mode(self) -> Self:
@@ -55,8 +55,8 @@ class Match(Probe, frozen=True):
 
     def score(self, answers: Answers) -> Score:
         """Compare with each expected answer."""
-        text = unicodedata.normalize("NFKC", answers.text)
-        return Score(float(any(_MODES[self.mode](text, answer) for answer in self.answer)), output=answers.text)
+        matches = _MODES[self.mode]
+        return Score(float(any(matches(answers.text, answer) for answer in self.answer)), output=answers.text)
 
 
 def _exact(text: str, answer: str) -> bool:
@@ -64,12 +64,13 @@ def _exact(text: str, answer: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    return text.strip().removesuffix(".").rstrip().casefold()
+    return unicodedata.normalize("NFKC", text.strip()).removesuffix(".").strip().casefold()
 
 
 def _contains(text: str, answer: str) -> bool:
-    words = unicodedata.normalize("NFKC", answer).strip()
-    return found(f"(?V1)(?<!{_LETTER}){regex.escape(words)}(?!{_LETTER})", text, flags=regex.IGNORECASE)
+    words = regex.escape(unicodedata.normalize("NFKC", answer).strip())
+    within = unicodedata.normalize("NFKC", text)
+    return found(f"(?V1)(?<!{_LETTER}){words}(?!{_LETTER})", within, flags=regex.IGNORECASE)
 
 
 def _pattern(text: str, answer: str) -> bool:

@@ -89,13 +89,7 @@ def test_the_walk_finds_a_planted_print(code: str):
 def test_nothing_in_the_command_line_prints_around_the_console():
     files = [file for file in Path(agent.cli.__path__[0]).rglob("*.py") if file.name != "console.py"]
     found = {file.name: lines for file in files if (lines := prints(ast.parse(file.read_text())))}
-    allowed = {"main.py": [line for line, text in numbered("main.py") if "os.dup2" in text]}
-    assert found == allowed
-
-
-def numbered(name: str) -> list[tuple[int, str]]:
-    text = (Path(agent.cli.__path__[0]) / name).read_text()
-    return list(enumerate(text.splitlines(), start=1))
+    assert found == {}
 
 
 def test_every_command_is_short():

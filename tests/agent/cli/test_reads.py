@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agent.glance import glance, quick_glance
+from agent.history.search import Hit
 from agent.lock import lock
-from agent.store import commands, control, cycles, deployment, plans, pool, verdicts
+from agent.store import commands, control, cycles, deployment, events, jobs, plans, pool, verdicts
 from tests.agent.cli.saying import Cld
 from tests.agent.operating import Operated
 
@@ -50,11 +51,14 @@ def test_every_read_answers_people_without_control_characters(lived: Operated, c
 
 @pytest.mark.parametrize("words", READS, ids=" ".join)
 def test_no_read_changes_the_database(lived: Operated, cld: Cld, words: tuple[str, ...]):
-    with lived.store.read() as tx:
-        before = [row.seq for row in __import__("agent.store.events", fromlist=["x"]).listing(tx, limit=10_000)]
+    before = event_numbers(lived)
     cld(*words)
-    with lived.store.read() as tx:
-        assert before == [row.seq for row in __import__("agent.store.events", fromlist=["x"]).listing(tx, limit=10_000)]
+    assert event_numbers(lived) == before
+
+
+def event_numbers(world: Operated) -> list[int]:
+    with world.store.read() as tx:
+        return [row.seq for row in events.listing(tx, limit=10_000)]
 
 
 def test_status_says_what_serves_and_what_is_held_up_with_the_command_that_resumes(operated: Operated, cld: Cld):
@@ -71,8 +75,6 @@ def test_status_names_the_step_its_progress_and_the_word_it_waits_for(operated: 
 
 
 def test_status_shows_how_far_a_running_job_is(operated: Operated, cld: Cld):
-    from agent.store import jobs
-
     folder = operated.layout.job("c1-training")
     folder.mkdir()
     line = {"done": 3, "total": 10, "message": "loss 1.5", "metrics": {}}
@@ -175,9 +177,7 @@ def test_a_command_that_was_probably_meant_is_named(bare_cld: Cld):
     assert said.code == 2 and "status" in said.err
 
 
-def test_the_root_comes_from_the_environment_too(
-    operated: Operated, bare_cld: Cld, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_root_comes_from_the_environment_too(operated: Operated, bare_cld: Cld, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CLD_ROOT", str(operated.layout.root))
     assert bare_cld("status", "--json").json["root"] == str(operated.layout.root)
 
@@ -190,3 +190,25 @@ def test_the_doctor_ends_with_1_if_something_is_missing(operated: Operated, cld:
 
 def test_the_service_file_is_for_this_root(operated: Operated, cld: Cld):
     assert f"ReadWritePaths={operated.layout.root}\n" in cld("service").out
+
+
+def test_a_question_to_history_is_passed_on_with_its_filters(
+    operated: Operated, cld: Cld, monkeypatch: pytest.MonkeyPatch
+):
+    asked: dict[str, object] = {}
+
+    def search(layout: object, store: object, question: str, **filters: object) -> list[Hit]:
+        asked.update(filters, question=question)
+        when = datetime(2026, 5, 1, tzinfo=UTC)
+        return [
+            Hit(0.9, "v1", "card", "v1", "c1", when, "learned the refund policy", "30 days", "x", "cpt", "promote", ())
+        ]
+
+    monkeypatch.setattr("agent.history.search.search", search)
+    said = cld("history", "search", "refund?", "--stage", "cpt", "--since", "2026-05-01", "--limit", "3")
+    assert asked == {
+        "question": "refund?", "stage": "cpt", "since": "2026-05-01", "limit": 3, "kind": None, "source": None,
+        "verdict": None,
+    }  # fmt: skip
+    assert "0.90  v1 (2026-05-01" in said.out and "learned the refund policy" in said.out
+    assert cld("history", "search", "refund?", "--json").json["hits"][0]["id"] == "v1"

@@ -14,7 +14,18 @@ import pytest
 from sqlalchemy.exc import DatabaseError
 from store_world import make_records, take_in, walk_to
 
-from agent.store import StaleGeneration, Store, StoreError, cycles, decisions, deployment, events, measurements, pool, versions
+from agent.store import (
+    StaleGeneration,
+    Store,
+    StoreError,
+    cycles,
+    decisions,
+    deployment,
+    events,
+    measurements,
+    pool,
+    versions,
+)
 from monitors.job import Measurement
 
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,15 +11,25 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from store_world import make_records, take_in
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from store_world import make_records, take_in, walk_to
 
 from agent.errors import CldError
 from agent.store import (
-    Session, Store, control, cycles, decisions, deployment, events, pool, verdicts, versions,
+    Session,
+    Store,
+    control,
+    cycles,
+    decisions,
+    deployment,
+    events,
+    pool,
+    verdicts,
+    versions,
 )
 from agent.store.cycles import ENDINGS, LEGAL
 
+CRASH = st.sampled_from([False, False, True])
 
 
 class _Crash(Exception):
@@ -34,7 +43,7 @@ class StoreLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108
+        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         shutil.copyfile(self.template, self.folder / "cld.db")
         self.store = self._open()
         self.moves: list[tuple[int, str]] = []
@@ -49,11 +58,18 @@ class StoreLife(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     @initialize()
-    def first_start(self) -> None:
+    def a_life_so_far(self) -> None:
+        """v0 served, v1 was promoted over it and serves, v2 is trained and nobody has judged it."""
         with self.store.write() as tx:
             versions.register(tx, "v0", 0, None, None, "0" * 64, None, None, None)
             deployment.move(tx, "v0", 0, "daemon", "first", "initial")
             versions.set_anchor(tx, "v0", "daemon", "the base")
+            first = walk_to(tx, "promoting")
+            verdicts.save(tx, first, {"verdict": "promote"})
+            deployment.move(tx, "v1", 1, "daemon", "passed", "promote")
+            cycles.transition(tx, first, "promoting", "watching", "daemon", "x")
+            cycles.transition(tx, first, "watching", "done", "daemon", "x")
+            walk_to(tx, "judging")
 
     def _attempt(self, crash: bool, change: Any) -> None:
         """Make a change; the store may refuse it, or the process may die before the commit."""
@@ -67,33 +83,31 @@ class StoreLife(RuleBasedStateMachine):
         self.store.close()
         self.store = self._open()
 
-    @rule(count=st.integers(1, 3), crash=st.booleans())
+    @rule(count=st.integers(1, 3), crash=CRASH)
     def data_arrives(self, count: int, crash: bool) -> None:
         self.records += count
         self._attempt(crash, lambda tx: take_in(tx, make_records(self.records)[-count:]))
 
-    @rule(crash=st.booleans())
-    def create(self, crash: bool) -> None:
-        self._attempt(
-            crash, lambda tx: cycles.create(tx, "data", "daemon", "x", [row.id for row in pool.waiting(tx, 5)])
-        )
+    @rule(state=st.sampled_from(["diagnosing", "training", "judging", "promoting", "watching"]), crash=CRASH)
+    def a_cycle_runs(self, state: str, crash: bool) -> None:
+        def change(tx: Session) -> None:
+            cycle = walk_to(tx, state)
+            pool.claim(tx, cycle, [row.id for row in pool.waiting(tx, 5)])
 
-    @rule(choice=st.randoms(use_true_random=False), legal=st.sampled_from([True, True, True, False]), crash=st.booleans())
-    def transition(self, choice: random.Random, legal: bool, crash: bool) -> None:
+        self._attempt(crash, change)
+
+    @rule(index=st.integers(0, 3), legal=st.sampled_from([True, True, False]), crash=CRASH,
+          outcome=st.sampled_from(["learned", "refused", "failed"]))
+    def step(self, index: int, legal: bool, crash: bool, outcome: Any) -> None:
         def change(tx: Session) -> None:
             cycle = cycles.active(tx)
-            if cycle is None:
-                return
-            after = sorted(LEGAL[cycle.state] if legal else LEGAL)
-            to = choice.choice([s for s in after if s not in ENDINGS] if legal and choice.random() < 0.8 else after) if after else "done"
-            found: dict[str, Any] = {"resume_state": "promoting"} if to == "awaiting_approval" else {}
-            if to == "measuring":
-                candidate = f"v{cycle.number}"
-                versions.register(tx, candidate, cycle.number, "v0", "v0", "1" * 64, "cit", "replay", cycle.id)
-                found = {"candidate": candidate}
-            cycles.transition(tx, cycle.id, cycle.state, to, "daemon", "x", **found)
-            if to in ENDINGS:
-                pool.settle(tx, cycle.id, choice.choice(["learned", "refused", "failed"]))
+            if cycle is not None:
+                after = sorted(LEGAL[cycle.state] if legal else LEGAL)
+                to = after[index % len(after)]
+                found = {"resume_state": "promoting"} if to == "awaiting_approval" else {}
+                cycles.transition(tx, cycle.id, cycle.state, to, "daemon", "x", **found)
+                if to in ENDINGS:
+                    pool.settle(tx, cycle.id, outcome)
 
         self._attempt(crash, change)
 
@@ -110,13 +124,13 @@ class StoreLife(RuleBasedStateMachine):
         known = versions.listing(tx)
         return known[index % len(known)].id
 
-    @rule(index=st.integers(0, 9), who=st.sampled_from(["ann", "daemon"]), word=st.sampled_from(["approve", "reject"]))
+    @rule(index=st.integers(0, 3), who=st.sampled_from(["ann", "daemon"]), word=st.sampled_from(["approve", "reject"]))
     def decide(self, index: int, who: str, word: Any) -> None:
         self._attempt(
             False, lambda tx: decisions.record(tx, None, word, who, "x", version=self._some_version(tx, index))
         )
 
-    @rule(index=st.integers(0, 9), behind=st.sampled_from([0, 0, 0, 1]), crash=st.booleans(),
+    @rule(index=st.integers(0, 3), behind=st.sampled_from([0, 0, 0, 1]), crash=CRASH,
           cause=st.sampled_from(["promote", "rollback", "initial"]))
     def move(self, index: int, behind: int, crash: bool, cause: Any) -> None:
         def change(tx: Session) -> None:
@@ -125,11 +139,11 @@ class StoreLife(RuleBasedStateMachine):
 
         self._attempt(crash, change)
 
-    @rule(index=st.integers(0, 9), state=st.sampled_from(["kept", "damaged", "swept"]), crash=st.booleans())
+    @rule(index=st.integers(0, 3), state=st.sampled_from(["kept", "damaged", "swept"]), crash=CRASH)
     def mark(self, index: int, state: Any, crash: bool) -> None:
         self._attempt(crash, lambda tx: versions.mark(tx, self._some_version(tx, index), state, "daemon", "x"))
 
-    @rule(pause=st.booleans(), crash=st.booleans())
+    @rule(pause=st.booleans(), crash=CRASH)
     def pause_or_resume(self, pause: bool, crash: bool) -> None:
         if pause:
             self._attempt(crash, lambda tx: control.pause(tx, "holiday", "ann", "cld resume"))
@@ -206,7 +220,7 @@ def test_the_promises_hold_in_any_order(migrated: Path) -> None:
     run_state_machine_as_test(
         StoreLife,
         settings=settings(
-            max_examples=25, stateful_step_count=30, deadline=None, database=None,
+            max_examples=40, stateful_step_count=25, deadline=None, database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -6,8 +6,21 @@ import pytest
 
 from agent.errors import NotFound
 from agent.store import (
-    Conflict, MoveRefused, Store, UnnamedChange, commands, control, cycles, decisions, deployment, gaps, lessons,
-    measurements, plans, verdicts, versions,
+    Conflict,
+    MoveRefused,
+    Store,
+    UnnamedChange,
+    commands,
+    control,
+    cycles,
+    decisions,
+    deployment,
+    gaps,
+    lessons,
+    measurements,
+    plans,
+    verdicts,
+    versions,
 )
 from monitors.job import Gap, Measurement
 

@@ -297,7 +297,7 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("seq", name="pk_records"),
         sa.UniqueConstraint("id", name="uq_records_id"),
     )
-    op.create_index("ix_records_cycle", "records", ["cycle"], unique=False)
+    op.create_index("ix_records_cycle_source", "records", ["cycle", "source"], unique=False)
     op.create_index("ix_records_intake", "records", ["intake"], unique=False)
     op.create_index("ix_records_state_kind", "records", ["state", "kind"], unique=False)
     op.create_index("ix_records_state_seq", "records", ["state", "seq"], unique=False)

@@ -1,0 +1,63 @@
+"""Promises of house-keeping: the machine's limits pause and resume the loop, and retention deletes nothing needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.context import Context
+from agent.housekeeping import Housekeeping
+from agent.jobs import JobRunner
+from agent.logs import open_log
+from agent.store import control, versions
+
+
+@pytest.fixture
+def housekeeping(operated):
+    few = operated.config.model_copy(
+        update={"retention": operated.config.retention.model_copy(update={"keep_versions": 2})}
+    )
+    runner = JobRunner(operated.layout, few, operated.store)
+    return Housekeeping(
+        Context(operated.layout, few, operated.store, runner, open_log(operated.layout.log_file, "info"))
+    )
+
+
+def reasons(operated):
+    with operated.store.read() as tx:
+        return [pause.reason for pause in control.pauses(tx)]
+
+
+def test_a_full_disk_pauses_with_the_key_and_resumes_by_itself(operated, housekeeping):
+    housekeeping.watch_disk(free_bytes=10)
+    assert "limits.disk_reserve_bytes" in reasons(operated)[0]
+    housekeeping.watch_disk(free_bytes=2**50)
+    assert reasons(operated) == []
+
+
+def test_an_operators_pause_outlives_the_end_of_a_full_disk(operated, housekeeping):
+    with operated.store.write() as tx:
+        control.pause(tx, "operator: maintenance", who="ada", fix="cld resume")
+    housekeeping.watch_disk(free_bytes=10)
+    housekeeping.watch_disk(free_bytes=2**50)
+    assert reasons(operated) == ["operator: maintenance"]
+
+
+def test_versions_beyond_retention_are_swept_but_never_those_that_are_needed(operated, housekeeping):
+    for number in range(1, 7):
+        operated.publish(f"v{number}", "v0")
+    operated.serve("v1")
+    with operated.store.write() as tx:
+        versions.pin(tx, "v2", "ada", "keep it")
+    housekeeping.sweep_versions()
+    held = {folder.name for folder in operated.layout.versions.iterdir()}
+    assert held == {"v0", "v1", "v2", "v5", "v6"}
+    with operated.store.read() as tx:
+        assert versions.get(tx, "v3").state == "swept"
+
+
+def test_it_runs_once_a_minute(operated, housekeeping, monkeypatch):
+    seen = []
+    monkeypatch.setattr(housekeeping, "watch_disk", seen.append)
+    for now in (0.0, 30.0, 59.0, 61.0):
+        housekeeping.turn(now)
+    assert len(seen) == 2

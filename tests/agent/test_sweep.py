@@ -1,0 +1,117 @@
+"""Promises of `agent.sweep`: a sweep is its command's row, measured once, and never beside other work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from agent import commands
+from agent.context import Context, Log
+from agent.jobs import JobFailed, JobRunner
+from agent.store import commands as rows
+from agent.store import control, measurements
+from learners.job import Failure
+from monitors.job import Measurement
+from tests.agent.operating import Operated
+
+
+@dataclass
+class Worker:
+    """A job runner whose worker finishes at the second look."""
+
+    folder: Path
+    fails: bool = False
+    specs: list[Any] = field(default_factory=list[Any])
+    looks: int = 0
+
+    def ensure(self, job_id: str, package: str, kind: str, build: Any, **_: Any) -> Mapping[str, Any] | None:
+        """As `JobRunner.ensure`."""
+        self.looks += 1
+        if self.fails:
+            raise JobFailed(job_id, Failure(reason="crashed", message="planted"), 3)
+        job = self.folder / job_id
+        if not self.specs:
+            job.mkdir(parents=True)
+            self.specs.append(build(job))
+            return None
+        (job / "output").mkdir(exist_ok=True)
+        rows = [Measurement(version="v0", suite="general", suite_digest="d", role="general", probe=f"p{n}", slice="s",
+                            scorer="choice", score=1.0, engine="e") for n in range(3)]  # fmt: skip
+        (job / "output" / "measurements.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows))
+        return {"measured": 3, "seconds": 1.0}
+
+
+class Silence:
+    """A log that says nothing."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Nothing."""
+
+    warning = error = info
+
+
+def context(world: Operated, worker: Worker) -> Context:
+    return Context(world.layout, world.config, world.store, cast(JobRunner, worker), cast(Log, Silence()))
+
+
+def asked(world: Operated) -> int:
+    with world.store.write() as tx:
+        return rows.submit(tx, "probe_run", {}, "ada").id
+
+
+def answer(world: Operated, row: int) -> rows.Command:
+    with world.store.read() as tx:
+        return rows.get(tx, row)
+
+
+def test_a_sweep_measures_the_serving_version_and_answers_its_row(operated: Operated):
+    worker, row = Worker(operated.layout.jobs), asked(operated)
+    turns = [commands.execute_pending(context(operated, worker)) for _ in range(3)]
+    assert turns == [False, True, False]
+    assert answer(operated, row).outcome == "applied"
+    with operated.store.read() as tx:
+        assert len(measurements.of(tx, "v0")) == 3
+    (spec,) = worker.specs
+    assert [version.id for version in spec.versions] == ["v0"] and len(spec.suites) == 4
+
+
+def test_a_worker_reads_copies_of_the_suites(operated: Operated):
+    worker = Worker(operated.layout.jobs)
+    asked(operated)
+    commands.execute_pending(context(operated, worker))
+    assert all(path.is_relative_to(operated.layout.jobs) for path in worker.specs[0].suites)
+
+
+@pytest.mark.parametrize("hindrance", ["pause", "cycle"])
+def test_a_sweep_waits_while_cld_is_paused_or_a_cycle_works(operated: Operated, hindrance: str):
+    worker, row = Worker(operated.layout.jobs), asked(operated)
+    if hindrance == "cycle":
+        operated.cycle_in("planning")
+    else:
+        with operated.store.write() as tx:
+            control.pause(tx, "quiet", who="ada", fix="cld resume")
+    commands.execute_pending(context(operated, worker))
+    assert worker.looks == 0 and answer(operated, row).outcome is None
+
+
+def test_a_sweep_that_cannot_be_measured_is_refused_with_the_reason(operated: Operated):
+    row = asked(operated)
+    commands.execute_pending(context(operated, Worker(operated.layout.jobs, fails=True)))
+    found = answer(operated, row)
+    assert found.outcome == "refused" and "planted" in (found.message or "") and json.dumps(found.data)
+
+
+def test_an_aborted_cycle_loses_its_worker(operated: Operated):
+    abandoned: list[str] = []
+    worker = Worker(operated.layout.jobs)
+    worker.abandon = lambda cycle, _: abandoned.append(cycle)  # pyright: ignore[reportAttributeAccessIssue]
+    cycle = operated.cycle_in("planning")
+    with operated.store.write() as tx:
+        rows.submit(tx, "cycle_abort", {"target": cycle}, "ada")
+    assert commands.execute_pending(context(operated, worker))
+    assert abandoned == [cycle]

@@ -1,0 +1,23 @@
+"""Fixtures of the learners' tests: the tiny base model, once per process; one thread, as parallel tests share cores."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from tests.tiny import tiny_base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """Version `v0` of the tiny model; read-only. Versions trained by tests go beside it."""
+    return tiny_base(tmp_path_factory.mktemp("versions"))

@@ -1,0 +1,87 @@
+"""Training runs on the tiny model: what the tests of learners share."""
+
+from pathlib import Path
+
+from learners import durable, training
+from learners.job import JobRequest, TrainResult
+from learners.records import Record, record_id, write_records
+from learners.worker import Job
+from tests.tiny import UNKNOWN, chat
+
+CHATS = [chat(question, answer) for question, answer in UNKNOWN.items()]
+
+
+def record(kind, content, source="test"):
+    return Record(id=record_id(kind, content), source=source, kind=kind, content=content)
+
+
+def text(sentence, **content):
+    return record("text", {"text": sentence, **content})
+
+
+def preference(question, chosen, rejected):
+    def turn(role, content):
+        return [{"role": role, "content": content}]
+
+    content = {"prompt": turn("user", question)}
+    return record(
+        "preference", content | {"chosen": turn("assistant", chosen), "rejected": turn("assistant", rejected)}
+    )
+
+
+TEXTS = [text(f"{answer} is what one says when asked: {question}") for question, answer in UNKNOWN.items()]
+PREFERENCES = [preference(question, "Ask Rome", answer) for question, answer in UNKNOWN.items()]
+
+
+def job_at(folder: Path, kind: str = "train") -> Job:
+    """A job folder as the worker prepares it."""
+    for name in ("work", "output"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return Job(folder, JobRequest(job_id=folder.name, kind=kind, spec={}))
+
+
+def spec(folder: Path, parent: Path, stage: str, method: str, records, *, version="v1", seed=1, held_out=(), **settings):
+    """A TrainSpec as plain JSON; the records are written below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_records(folder / "data.jsonl", records)
+    return {
+        "version_id": version, "parent": str(parent), "stage": stage, "method": method, "seed": seed,
+        "data": str(folder / "data.jsonl"), "held_out": list(held_out), "settings": settings,
+    }  # fmt: skip
+
+
+def train(folder: Path, parent: Path, stage: str, method: str, records, **options) -> tuple[TrainResult, Path]:
+    """Run one training job in this process; publish the version beside its parent unless it exists there."""
+    job = job_at(folder)
+    result = training.train(spec(folder, parent, stage, method, records, **options), job)
+    final = parent.parent / f"{result.version_id}-{folder.name}"
+    durable.publish(job.output / "version", final)
+    return result, final
+
+
+def tensors(version: Path):
+    """Trained weights of a version by name: those of its adapter, or all."""
+    from safetensors.torch import load_file
+
+    found = {}
+    for file in sorted([*version.glob("adapter/*.safetensors"), *version.glob("weights/*.safetensors")]):
+        found |= load_file(file)
+    return found
+
+
+def same(left: Path, right: Path) -> bool:
+    """Bit-equal trained weights."""
+    import torch
+
+    ours, theirs = tensors(left), tensors(right)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def correct(version: Path, known: dict[str, str]) -> float:
+    """Share of the questions that the version answers word for word."""
+    from learners import weights
+    from learners.seeding import _answers
+
+    loaded = weights.load(version)
+    answers = _answers(loaded.model, loaded.tokenizer, list(known))
+    return sum(answer == known[question] for question, (answer, _) in zip(known, answers, strict=True)) / len(known)
