@@ -174,9 +174,15 @@ class StageTraining(Section):
     """Settings of one stage."""
 
     learning_rate: float = Field(default=5e-4, gt=0, le=0.1, description="Peak learning rate.")
-    epochs: float = Field(default=3.0, gt=0, le=100, description="Passes over the selected records.")
+    epochs: int = Field(default=3, ge=1, le=100, description="Passes over the selected records.")
     batch_size: int = Field(default=4, ge=1, le=4096, description="Examples per optimizer step.")
     max_length_tokens: int = Field(default=512, ge=16, description="Longer examples are cut to this length.")
+    replay_share: float = Field(
+        default=0.3, ge=0, le=0.9, description="Share of each batch that comes from the replay memory."
+    )
+    replay_weight: float = Field(
+        default=0.5, ge=0, le=10, description="Weight of the rehearsed part in the loss, next to 1 for what is new."
+    )
 
 
 class Training(Section):
@@ -189,10 +195,12 @@ class Training(Section):
     full_weights: bool = Field(default=False, description="Train all weights instead of an adapter.")
     seed: int = Field(default=0, ge=0, description="Seed of shuffling and sampling.")
     cpt: StageTraining = Field(
-        default=StageTraining(learning_rate=5e-4, epochs=8), description="Continual pre-training."
+        default=StageTraining(learning_rate=1.5e-3, epochs=7, batch_size=2, replay_share=0.25, replay_weight=0.5),
+        description="Continual pre-training.",
     )
     cit: StageTraining = Field(
-        default=StageTraining(learning_rate=5e-4, epochs=3), description="Continual instruction tuning."
+        default=StageTraining(learning_rate=8e-4, epochs=2, batch_size=3, replay_share=0.64, replay_weight=1.0),
+        description="Continual instruction tuning.",
     )
     ca: StageTraining = Field(default=StageTraining(learning_rate=3e-4, epochs=2), description="Continual alignment.")
 
@@ -208,9 +216,6 @@ class Training(Section):
 class Replay(Section):
     """What is rehearsed so that little is forgotten."""
 
-    share: float = Field(
-        default=0.3, ge=0, le=0.9, description="Share of each batch that comes from the replay memory."
-    )
     memory_records: int = Field(default=1000, ge=0, description="Most learned records that the memory keeps.")
     seed_prompts: bool = Field(
         default=True, description="Fill the first memory with the base model's own answers to shipped prompts."

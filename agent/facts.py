@@ -31,7 +31,7 @@ from agent.store.tables import Base
 
 __all__ = [
     "cycle", "cycle_list", "method", "methods", "newest_plan", "plan", "row_facts", "scores", "suites", "version",
-    "version_diff", "version_list",
+    "version_list",
 ]  # fmt: skip
 
 
@@ -124,59 +124,9 @@ def scores(tx: Session, version_id: str) -> list[dict[str, Any]]:
     return [asdict(row) for row in measurements.matrix(tx) if row.version == version_id]
 
 
-def version_diff(tx: Session, before: str, after: str) -> dict[str, Any]:
-    """What changed from one version to another: lineage, plan, data, and scores per suite and item.
-
-    Raises:
-        NotFound: no such version.
-    """
-    return {
-        "before": _version_facts(tx, versions.get(tx, before)),
-        "after": _version_facts(tx, versions.get(tx, after)),
-        "learned": _learned_between(tx, before, after),
-        "suites": _suite_changes(tx, before, after),
-        "items": _item_changes(tx, before, after),
-    }
-
-
 def _version_facts(tx: Session, row: versions.Version) -> dict[str, Any]:
     verdict = verdicts.latest_of(tx, row.id)
     return {**row_facts(row, "card", "facts"), "verdict": verdict.outcome if verdict else None}
-
-
-def _learned_between(tx: Session, before: str, after: str) -> list[dict[str, Any]]:
-    """The cycles on the way from `before` to `after`, newest first; all of `after`'s where they are no relatives."""
-    steps: list[dict[str, Any]] = []
-    current: str | None = after
-    while current is not None and current != before:
-        row = versions.get(tx, current)
-        if row.cycle is not None:
-            steps.append({"version": row.id, "cycle": row.cycle, "stage": row.stage, "method": row.method,
-                          "records": len(pool.records_of(tx, row.cycle))})  # fmt: skip
-        current = row.parent
-    return steps
-
-
-def _suite_changes(tx: Session, before: str, after: str) -> list[dict[str, Any]]:
-    def means(version_id: str) -> dict[tuple[str, str, str], dict[str, Any]]:
-        return {(row["suite"], row["suite_digest"], row["engine"]): row for row in scores(tx, version_id)}
-
-    old, new = means(before), means(after)
-    return [
-        {"suite": key[0], "role": new[key]["role"], "items": new[key]["items"], "before": old[key]["mean"],
-         "after": new[key]["mean"], "delta": new[key]["mean"] - old[key]["mean"]}
-        for key in sorted(old.keys() & new.keys())
-    ]  # fmt: skip
-
-
-def _item_changes(tx: Session, before: str, after: str) -> list[dict[str, Any]]:
-    def items(version_id: str) -> dict[tuple[str, str, str, str], float]:
-        rows = measurements.of(tx, version_id)
-        return {(row.suite, row.suite_digest, row.engine, row.probe): row.score for row in rows}
-
-    old, new = items(before), items(after)
-    changed = [key for key in sorted(old.keys() & new.keys()) if old[key] != new[key]]
-    return [{"suite": key[0], "probe": key[3], "before": old[key], "after": new[key]} for key in changed]
 
 
 def suites(layout: Layout, config: Config) -> list[dict[str, Any]]:

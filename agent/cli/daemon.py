@@ -43,14 +43,17 @@ def stop(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Stop the daemon; what was under way goes on at the next start."""
+    """Stop the daemon; a cycle under way goes on at the next start."""
     from agent.cli.lifecycle import stop_daemon
 
     finish("stop", *stop_daemon(here(context), now=now, dry_run=dry_run), as_json=as_json)
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show what serves, what is under way, and what is held up with the command that resumes it."""
+    """Show what serves, what is under way and what is held up.
+
+    A pause comes with its reason and the command that resumes.
+    """
     from agent.glance import glance, quick_glance
 
     place = here(context)

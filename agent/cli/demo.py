@@ -19,7 +19,10 @@ def demo(
     folder: Annotated[Path, typer.Option(help="The demo's data root; made anew.")] = Path("demo-root"),
     report: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("demo-report.json"),
 ) -> None:
-    """Run the whole loop on a small real model; ten minutes on two CPU cores. Exit code 1 if an ending was wrong."""
+    """Run the whole loop on a small real model.
+
+    About ten minutes on two CPU cores. Exit code 1 if an ending was not the right one.
+    """
     from agent.demo.run import run
 
     raise typer.Exit(run(folder, report))

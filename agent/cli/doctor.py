@@ -16,7 +16,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
-    """Say what is missing on this machine and how to get it; exit code 1 if anything failed."""
+    """Say what is missing on this machine and how to get it.
+
+    Exit code 1 if anything failed.
+    """
     from agent.doctor import examine, worst
 
     place = here(context)

@@ -18,7 +18,7 @@ Verdict = Annotated[str | None, typer.Option(help="Only this verdict: promote, h
 
 def group() -> typer.Typer:
     """The commands below `cld history`."""
-    app = typer.Typer(help="History: what was learned, when, from what, and who let it through.", no_args_is_help=True)
+    app = typer.Typer(help="History: what was learned, when, and who let it through.", no_args_is_help=True)
     for name, command in {"list": list_versions, "show": show, "search": search, "diff": diff}.items():
         app.command(name)(command)
     return app
@@ -52,12 +52,12 @@ def diff(
     after: Annotated[str, typer.Argument(metavar="AFTER", help="Id of a version.")],
     as_json: Json = False,
 ) -> None:
-    """Show what changed from one version to another: data, plan, scores per suite and item."""
-    from agent import facts
+    """Show what changed from one version to another: data, settings, scores per suite and probe."""
+    from agent.history.diff import diff as compare
     from agent.layout import check_id
 
     with here(context).store.read() as tx:
-        found = facts.version_diff(tx, check_id(before), check_id(after))
+        found = compare(tx, check_id(before), check_id(after)).as_dict()
     console.json_read(diff=found) if as_json else views.diff(found)
 
 

@@ -27,7 +27,10 @@ def init(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Make a data root: folders, a commented cld.toml and an empty database. Nothing that is there is changed."""
+    """Make a data root: folders, cld.toml and an empty database.
+
+    Nothing that is there already is changed.
+    """
     from agent.founding import found
     from agent.layout import Layout
 

@@ -14,7 +14,7 @@ __all__ = ["group"]
 
 def group() -> typer.Typer:
     """The commands below `cld methods`."""
-    app = typer.Typer(help="Methods: how a stage is trained so that little is forgotten.", no_args_is_help=True)
+    app = typer.Typer(help="Methods: how to train so that little is forgotten.", no_args_is_help=True)
     app.command("list")(list_methods)
     app.command()(show)
     return app

@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def backup(context: typer.Context, file: File, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Copy the database to a new file; the daemon may go on working."""
+    """Copy the database to a new file while the daemon works."""
     from agent.backups import back_up
 
     outcome, message = back_up(here(context).store, file, dry_run=dry_run)
@@ -30,7 +30,10 @@ def backup(context: typer.Context, file: File, dry_run: DryRun = False, as_json:
 
 
 def restore(context: typer.Context, file: File, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Put a copy in the database's place; the daemon must be down, and what was there is kept beside it."""
+    """Put a copy in the database's place.
+
+    The daemon must be down; what was there is kept beside it.
+    """
     from agent.backups import restore as put_back
 
     place = here(context)

@@ -27,7 +27,10 @@ def submit(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Add data by hand: a copy is put whole into a watched folder. The same content again counts as duplicate."""
+    """Add data by hand: copy a file into a watched folder.
+
+    It appears there whole, under a new name. The same content again counts as duplicate.
+    """
     from agent import inbox
 
     place = here(context)

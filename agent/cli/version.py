@@ -46,7 +46,10 @@ def promote(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Let a version serve on your word, whatever the gate said; its files are verified first."""
+    """Let a version serve on your word, whatever the gate said.
+
+    Its files are verified first, and your name and reason are recorded.
+    """
     change(here(context), "promote", target=version, why=why, generation=generation, dry_run=dry_run, as_json=as_json)
 
 
@@ -58,7 +61,10 @@ def rollback(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Let an earlier version serve again; its files are verified first."""
+    """Let an earlier version serve again.
+
+    Its files are verified first. Without VERSION: what the current one was before it learned last.
+    """
     change(here(context), "rollback", target=version, why=why, generation=generation, dry_run=dry_run, as_json=as_json)
 
 

@@ -156,22 +156,30 @@ def version(found: Facts) -> None:
 def diff(found: Facts) -> None:
     """What changed between two versions."""
     before, after = found["before"]["id"], found["after"]["id"]
+    if not found["related"]:
+        console.say(f"{before} is no ancestor of {after}: this is all that {after} learned")
     for step in found["learned"]:
-        console.say(f"{step['version']} learned {step['records']} records: {step['stage']} with {step['method']}")
+        sources = ", ".join(f"{count} from {source}" for source, count in step["sources"].items())
+        console.say(f"{step['version']} learned {sources or 'nothing'}: {step['stage']} with {step['method']}")
+    for name, (old, new) in found["settings"].items():
+        console.say(f"  {name}: {old} -> {new}")
     console.table(
         ("suite", "role", "probes", before, after, "change"),
         [
-            (row["suite"], row["role"], row["items"], f"{row['before']:.{_DIGITS}f}", f"{row['after']:.{_DIGITS}f}",
-             f"{row['delta']:+.{_DIGITS}f}")
+            (row["suite"], row["role"], row["items"], *_change(row), f"{row['delta']:+.{_DIGITS}f}")
             for row in found["suites"]
         ],
         empty=f"{before} and {after} were never measured on the same suite",
-    )  # fmt: skip
+    )
     console.table(
-        ("suite", "probe", before, after),
-        [(row["suite"], row["probe"], f"{row['before']:g}", f"{row['after']:g}") for row in found["items"]],
+        ("suite", "probe", "slice", before, after),
+        [(row["suite"], row["probe"], row["slice"], *_change(row)) for row in found["items"]],
         empty="no probe changed",
     )
+
+
+def _change(row: Facts) -> tuple[str, str]:
+    return f"{row['before']:.{_DIGITS}f}", f"{row['after']:.{_DIGITS}f}"
 
 
 def hits(rows: Rows) -> None:

@@ -22,7 +22,6 @@ def configured_settings(config: Config, candidate: Candidate) -> dict[str, Any]:
         "lora_alpha": training.lora_alpha,
         "full_weights": training.full_weights,
         "memory_records": config.replay.memory_records,
-        "replay_share": config.replay.share,
     }
     fields = load_method(candidate.method).Settings.model_fields
     return {key: value for key, value in known.items() if key in fields}

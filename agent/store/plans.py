@@ -40,11 +40,6 @@ def save(
 
 
 def find(tx: Session, cycle: str) -> Plan | None:
-    """The plan of a cycle, None before it."""
-    return tx.get(Plan, cycle)
-
-
-def find(tx: Session, cycle: str) -> Plan | None:
     """The plan of a cycle, None before it has one."""
     return tx.get(Plan, cycle)
 

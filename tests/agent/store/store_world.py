@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from agent.store import Session, cycles, pool, versions
 from agent.store.cycles import CycleState
 from learners.records import Record, record_id
@@ -15,7 +17,7 @@ _LINE: list[CycleState] = [
 def walk_to(tx: Session, state: str) -> str:
     """A cycle walked straight to `state`, with candidate `v<number>` from measuring on; returns its id."""
     cycle = cycles.create(tx, "data", "daemon", "test")
-    for before, after in zip(_LINE, _LINE[1 : _LINE.index(state) + 1], strict=False):
+    for before, after in pairwise(_LINE[: _LINE.index(state) + 1]):
         found = {}
         if after == "measuring":
             found = {"candidate": f"v{cycle.number}", "parent": "v0", "anchor": "v0"}
