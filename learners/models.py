@@ -82,7 +82,7 @@ def import_base(spec: dict[str, Any], job: Job) -> ImportResult:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     if order.source == EMBEDDED:
-        _take_embedded(staging, job)
+        _take_embedded(staging, job, seed=order.seed_prompts)
     else:
         _take_folder(Path(order.source), staging, job, seed=order.seed_prompts)
     if not order.seed_prompts:
@@ -131,7 +131,7 @@ def _check_folder(source: Path) -> None:
             )
 
 
-def _take_embedded(staging: Path, job: Job) -> None:
+def _take_embedded(staging: Path, job: Job, *, seed: bool) -> None:
     """Hard-link the converted model out of the cache, converting it first where it is not there or not whole."""
     gguf = _gguf()
     key = hashlib.sha256(f"{durable.file_digest(gguf)} {seeding.digest()} {_FORMAT}".encode()).hexdigest()[:12]
@@ -140,8 +140,9 @@ def _take_embedded(staging: Path, job: Job) -> None:
         if not _is_whole(entry):
             job.progress(0, 3, "converting the embedded model, once per user")
             _convert(gguf, entry, job)
-    for part in ("weights", "memory"):
-        shutil.copytree(entry / part, staging / part, copy_function=_link_or_copy)
+    shutil.copytree(entry / "weights", staging / "weights", copy_function=_link_or_copy)
+    if seed:
+        shutil.copytree(entry / "memory", staging / "memory")
 
 
 def _convert(gguf: Path, entry: Path, job: Job) -> None:

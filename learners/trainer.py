@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.dpo_config import DPOConfig
@@ -33,6 +34,7 @@ from learners import checkpoints
 from learners.failures import Diverged
 from learners.methods.contract import Recipe, Settings
 from learners.parts.mix import Batch
+from learners.parts.schedule import warm_linear
 from learners.parts.views import PairRow, Row
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ class _Extended:
     work: Work
     outcome: Outcome
     job: Job
+    lr_scheduler: Any
     _rows: DataCollatorForLanguageModeling
     _new: Callable[[Sequence[int]], dict[str, Any]]
 
@@ -122,6 +125,12 @@ class _Extended:
         if step.replayed:
             batch["rehearsal"] = self._rows([self.work.remembered[index] for index in step.replayed])
         return batch
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        """The project's schedule in place of transformers'."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, warm_linear(num_training_steps))  # pyright: ignore
+        return self.lr_scheduler
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The stage's loss plus the method's terms, watched."""
@@ -250,8 +259,6 @@ def _arguments(work: Work, job: Job) -> dict[str, Any]:
     return {
         "output_dir": str(job.work / _CHECKPOINTS),
         "learning_rate": work.settings.learning_rate,
-        "lr_scheduler_type": "linear",
-        "warmup_steps": math.ceil(len(work.batches) * 0.1),
         "max_steps": len(work.batches),
         "per_device_train_batch_size": work.settings.batch_size,
         "optim": "adamw_torch",

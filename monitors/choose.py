@@ -50,12 +50,15 @@ def choose(spec: dict[str, Any], job: Job) -> ChooseResult:
 
 
 def answer_schema(options: tuple[str, ...], reason_characters: int) -> dict[str, Any]:
-    """JSON schema of the answer: {"choice": one of `options`, "reason": text of at most `reason_characters`}."""
+    """JSON schema of the answer: {"choice": one of `options`, "reason": a sentence of at most `reason_characters`}.
+
+    The reason must begin like a sentence: a small model left alone answers with a number or a bracket.
+    """
     return {
         "type": "object",
         "properties": {
             "choice": {"type": "string", "enum": list(options)},
-            "reason": {"type": "string", "maxLength": reason_characters},
+            "reason": {"type": "string", "pattern": f"^[A-Z][a-z]{{1,11}} [a-z][ -~]{{12,{reason_characters - 14}}}$"},
         },
         "required": ["choice", "reason"],
         "additionalProperties": False,

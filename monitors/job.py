@@ -172,7 +172,7 @@ class ChooseSpec(_Frozen):
     engine: EngineSettings = EngineSettings()
     prompt: str
     options: tuple[str, ...]
-    reason_characters: int = 240
+    reason_characters: int = Field(default=160, ge=40)
 
 
 class ChooseResult(_Frozen):

@@ -15,10 +15,11 @@ from agent.store import Session, cycles, decisions, gaps, plans, pool, verdicts,
 from agent.store.pool import PooledRecord
 from agent.store.versions import Version
 
-__all__ = ["card_facts", "card_text", "clean", "record_title", "write_card"]
+__all__ = ["card_facts", "card_text", "clean", "record_gist", "record_title", "write_card"]
 
-_TITLES = 12
+_EXAMPLES = 8
 _TITLE_CHARACTERS = 80
+_GIST_CHARACTERS = 240
 _SCORES = ("target", "general", "instruction", "safety", "overrefusal")
 
 
@@ -53,7 +54,7 @@ def card_text(facts: Mapping[str, Any]) -> str:
         f"{facts['records']} records ({_counted(facts['kinds'])}) from {_counted(facts['sources'])}, "
         f"by {facts['stage']} with {facts['method']}, from {facts['parent']}, in cycle {facts['cycle']}.",
         _scores_line(facts["scores"]),
-        f"It hurt {_listed(facts['hurt'])}." if facts["hurt"] else "",
+        f"{facts['version']} hurt {_listed(facts['hurt'])}." if facts["hurt"] else "",
         f"Verdict {facts['verdict']}: {'; '.join(facts['reasons'])}." if facts["verdict"] else "",
         *(f"{word['who']} said {word['decision']}: {word['why']}." for word in facts["decisions"]),
         f"Planned by {facts['decided_by']}: {facts['reason']}" if facts["decided_by"] else "",
@@ -69,6 +70,15 @@ def record_title(record: PooledRecord) -> str:
     return clean(str(content.get("title") or content.get("text") or said))[:_TITLE_CHARACTERS]
 
 
+def record_gist(record: PooledRecord) -> str:
+    """What a record says, in at most 240 characters: its title and text, or what was asked and answered."""
+    content = record.content
+    turns = content.get("messages") or content.get("chosen") or content.get("completion") or []
+    said = content.get("text") or (turns[-1]["content"] if turns else "")
+    title, text = record_title(record), clean(str(said))
+    return text[:_GIST_CHARACTERS] if text.startswith(title) else f"{title}: {text}"[:_GIST_CHARACTERS]
+
+
 def clean(text: str) -> str:
     """The text on one line, without control characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
@@ -76,6 +86,7 @@ def clean(text: str) -> str:
 
 def _cycle_facts(tx: Session, cycle: str) -> dict[str, Any]:
     records = pool.records_of(tx, cycle)
+    examples = _spread(records)
     plan = plans.find(tx, cycle)
     return {
         "trigger": cycles.get(tx, cycle).trigger,
@@ -83,7 +94,8 @@ def _cycle_facts(tx: Session, cycle: str) -> dict[str, Any]:
         "records": len(records),
         "kinds": dict(Counter(record.kind for record in records)),
         "sources": dict(Counter(record.source for record in records)),
-        "titles": _spread([title for title in dict.fromkeys(map(record_title, records)) if title]),
+        "titles": list(dict.fromkeys(title for title in map(record_title, examples) if title)),
+        "examples": list(dict.fromkeys(map(record_gist, examples))),
         "decided_by": plan.decided_by if plan else None,
         "reason": plan.reason if plan else None,
     }
@@ -111,10 +123,9 @@ def _hurt(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _spread(titles: Sequence[str]) -> list[str]:
-    """At most twelve titles, evenly from first to last, so that a long batch is not told by its beginning."""
-    step = max(1, -(-len(titles) // _TITLES))
-    return list(titles[::step])
+def _spread(records: Sequence[PooledRecord]) -> Sequence[PooledRecord]:
+    """At most eight records, evenly from first to last, so that a long batch is not told by its beginning."""
+    return records[:: max(1, -(-len(records) // _EXAMPLES))]
 
 
 def _scores_line(scores: Sequence[Mapping[str, Any]]) -> str:

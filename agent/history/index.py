@@ -1,7 +1,10 @@
 """The search index: entries made from the store, and a cache of their vectors below ROOT/index.
 
     index/vectors.safetensors    one tensor `vectors` [n, 384], in the order of the manifest
-    index/manifest.json          embedder, SHA-256 of the vectors' file, and [id, SHA-256 of the text] of each entry
+    index/manifest.json          embedder, SHA-256 of the vectors' file, and [id, SHA-256] of each passage
+
+An entry is found by any of its passages (the lines of a card, the records it was made from): a whole card in one
+vector would blur what it says.
 
 The store is the truth and the cache is trusted for nothing but speed: it is used only if the vectors' file has the
 hash that the manifest names, is finite and of the right shape, and then only for texts whose hash is still the same;
@@ -18,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.history.cards import card_facts, card_text, clean, record_title
+from agent.history.cards import card_facts, card_text, clean, record_gist
 from agent.store import Session, cycles, gaps, lessons, pool, verdicts, versions
 from agent.store.cycles import Cycle
 from learners.durable import file_digest, write_atomic
@@ -42,7 +45,8 @@ class Entry:
     Attributes:
         id: `v3`, `c3/gap-1`, `c3/lesson`.
         version: the version concerned; None for a cycle that trained none.
-        title, text: for people; `text` is what is embedded.
+        title, text: for people.
+        passages: what is embedded, each by itself.
         why: the reason on record: of the verdict, else of the cycle's ending.
         sources: names of the sources whose records the cycle read.
     """
@@ -54,6 +58,7 @@ class Entry:
     when: datetime
     title: str
     text: str
+    passages: tuple[str, ...]
     why: str
     stage: str | None
     verdict: str | None
@@ -77,34 +82,46 @@ class _Book:
 
     def cards(self) -> Iterable[Entry]:
         for row in reversed(versions.listing(self.tx, _EVERY)):
-            text = row.card or card_text(card_facts(self.tx, row))
-            yield self._entry(row.id, "card", row.cycle, row.id, row.created_at, text.split("\n", 1)[0], text)
+            facts = row.facts or card_facts(self.tx, row)
+            lines = (row.card or card_text(facts)).split("\n")
+            yield self._entry(
+                row.id, "card", row.cycle, version=row.id, when=row.created_at, lines=lines,
+                examples=facts.get("examples", ()),
+            )
 
     def gaps(self) -> Iterable[Entry]:
         rows = gaps.listing(self.tx, _EVERY)
         wanted = {record for row in rows for record in row.records[:_RECORDS_OF_A_GAP]}
-        titles = {record.id: record_title(record) for record in pool.get(self.tx, sorted(wanted))}
+        gists = {record.id: record_gist(record) for record in pool.get(self.tx, sorted(wanted))}
         for row in rows:
             cycle = self.cycles[row.cycle]
-            about = "; ".join(titles[record] for record in row.records[:_RECORDS_OF_A_GAP] if record in titles)
-            title = clean(f"gap in {row.information_kind}: {row.topic}")
-            text = f"{title}. {about}".strip()
+            about = [gists[record] for record in row.records[:_RECORDS_OF_A_GAP] if record in gists]
+            lines = [clean(f"gap in {row.information_kind}: {row.topic}"), *about]
             id, when = f"{row.cycle}/{row.gap}", cycle.started_at
-            yield self._entry(id, "gap", row.cycle, cycle.candidate, when, title, text)
+            yield self._entry(id, "gap", row.cycle, version=cycle.candidate, when=when, lines=lines)
 
     def lessons(self) -> Iterable[Entry]:
         for row in reversed(lessons.listing(self.tx, _EVERY)):
-            candidate, text = self.cycles[row.cycle].candidate, clean(row.text)
-            id, title = f"{row.cycle}/lesson", f"lesson: {text[:80]}"
-            yield self._entry(id, "lesson", row.cycle, candidate, row.at, title, text)
+            candidate, lines = self.cycles[row.cycle].candidate, [f"lesson: {clean(row.text)}"]
+            id = f"{row.cycle}/lesson"
+            yield self._entry(id, "lesson", row.cycle, version=candidate, when=row.at, lines=lines)
 
     def _entry(
-        self, id: str, kind: EntryKind, cycle_id: str | None, version: str | None, when: datetime, title: str, text: str
+        self,
+        id: str,
+        kind: EntryKind,
+        cycle_id: str | None,
+        *,
+        version: str | None,
+        when: datetime,
+        lines: Sequence[str],
+        examples: Sequence[str] = (),
     ) -> Entry:
         cycle = self.cycles.get(cycle_id or "")
         judged = self.judged.get(cycle_id or "")
         return Entry(
-            id=id, kind=kind, version=version, cycle=cycle_id, when=when, title=title, text=text,
+            id=id, kind=kind, version=version, cycle=cycle_id, when=when, title=lines[0], text="\n".join(lines),
+            passages=tuple(dict.fromkeys(passage for passage in (*lines, *examples) if passage)),
             why=_why(cycle, judged), stage=cycle.stage if cycle else None,
             verdict=judged.outcome if judged else None, sources=frozenset(self.sources.get(cycle_id or "", ())),
         )
@@ -115,25 +132,29 @@ def _why(cycle: Cycle | None, judged: Any) -> str:
     return clean("; ".join(reasons) or (cycle.reason or "" if cycle else ""))
 
 
-def load_vectors(folder: Path, found: Sequence[Entry], embed: Embed) -> Vectors:
-    """Vectors of `found` [n, 384], from the cache where it holds, else embedded and written there."""
+def load_vectors(folder: Path, found: Sequence[Entry], embed: Embed) -> tuple[Vectors, list[int]]:
+    """Vectors of every passage of `found` [n, 384] and the entry each belongs to, from the cache where it holds.
+
+    What the cache lacks is embedded and written there.
+    """
     import numpy as np
 
     from monitors.embedding import DIMENSIONS
 
-    hashes = [hashlib.sha256(entry.text.encode()).hexdigest() for entry in found]
+    owners = [row for row, entry in enumerate(found) for _ in entry.passages]
+    passages = [passage for entry in found for passage in entry.passages]
+    hashes = [hashlib.sha256(passage.encode()).hexdigest() for passage in passages]
     known, listed = _read_cache(folder)
-    vectors = np.zeros((len(found), DIMENSIONS), dtype=np.float32)
-    fresh = [row for row, digest in enumerate(hashes) if digest not in known]
-    for row, digest in enumerate(hashes):
-        if digest in known:
-            vectors[row] = known[digest]
+    fresh = {digest: passage for digest, passage in zip(hashes, passages, strict=True) if digest not in known}
     if fresh:
-        vectors[fresh] = embed([found[row].text for row in fresh])
-    wanted = [[entry.id, digest] for entry, digest in zip(found, hashes, strict=True)]
+        known |= dict(zip(fresh, embed(list(fresh.values())), strict=True))
+    vectors = np.zeros((len(hashes), DIMENSIONS), dtype=np.float32)
+    for row, digest in enumerate(hashes):
+        vectors[row] = known[digest]
+    wanted = [[found[owner].id, digest] for owner, digest in zip(owners, hashes, strict=True)]
     if listed != wanted:
         _write_cache(folder, wanted, vectors)
-    return vectors
+    return vectors, owners
 
 
 def _read_cache(folder: Path) -> tuple[dict[str, Vectors], list[list[str]]]:

@@ -1,5 +1,7 @@
 """Questions to history in plain words: nearness of meaning, within exact filters.
 
+An entry is as near as the nearest of its passages.
+
 "when did it learn the new refund policy?", "which update hurt arithmetic?", "what did source tickets teach?" The
 command that asks does all the work itself (no daemon is needed), and imports no torch: see `monitors.embedding`.
 """
@@ -82,12 +84,15 @@ def search(
     with store.read() as tx:
         found = entries(tx)
     embed = embed or _shipped()
-    vectors = load_vectors(layout.index, found, embed)
-    passing = [row for row, entry in enumerate(found) if wanted.passes(entry)]
+    vectors, owners = load_vectors(layout.index, found, embed)
+    passing = [row for row, owner in enumerate(owners) if wanted.passes(found[owner])]
     if not passing:
         return []
-    scores, rows = _nearest(vectors[passing], embed([question]), limit)
-    return [_hit(found[passing[row]], score) for score, row in zip(scores, rows, strict=True)]
+    most = limit * max(len(entry.passages) for entry in found)
+    best: dict[int, float] = {}
+    for score, row in _nearest(vectors[passing], embed([question]), most):
+        best.setdefault(owners[passing[row]], score)
+    return [_hit(found[owner], score) for owner, score in list(best.items())[:limit]]
 
 
 @dataclass(frozen=True)
@@ -108,14 +113,14 @@ class _Filter:
         )
 
 
-def _nearest(vectors: Vectors, question: Vectors, limit: int) -> tuple[list[float], list[int]]:
-    """Scores and rows of the `limit` vectors [n, 384] nearest to `question` [1, 384]."""
+def _nearest(vectors: Vectors, question: Vectors, most: int) -> list[tuple[float, int]]:
+    """Score and row of the `most` vectors [n, 384] nearest to `question` [1, 384], nearest first."""
     import faiss
 
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)  # pyright: ignore[reportCallIssue]
-    scores, rows = index.search(question, min(limit, len(vectors)))  # pyright: ignore[reportCallIssue]
-    return scores[0].tolist(), rows[0].tolist()
+    scores, rows = index.search(question, min(most, len(vectors)))  # pyright: ignore[reportCallIssue]
+    return list(zip(scores[0].tolist(), rows[0].tolist(), strict=True))
 
 
 def _hit(entry: Entry, score: float) -> Hit:

@@ -11,6 +11,7 @@ from learners.parts import estimate
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.parts.mix import Replay, plan_batches
 from learners.parts.penalties import AnchoredQuadratic, RehearsalLikelihood, trainable_copy
+from learners.parts.schedule import warm_linear
 from learners.parts.views import chat_rows, pair_rows, rehearsal_rows, text_rows, without_held_out
 from learners.weights import read_tokenizer, read_weights
 from tests.learners.runs import CHATS, PREFERENCES, preference, record, text
@@ -120,6 +121,17 @@ def test_rows_of_similar_length_share_a_batch():
 
 def test_another_seed_gives_another_order():
     assert plan_batches(lengths(40), 8, 1, seed=1) != plan_batches(lengths(40), 8, 1, seed=2)
+
+
+# schedule
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 100])
+def test_every_step_learns_something_and_the_peak_is_reached(steps):
+    factors = [warm_linear(steps)(step) for step in range(steps)]
+    assert min(factors) > 0
+    assert max(factors) == 1
+    assert factors[max(1, steps // 10) :] == sorted(factors[max(1, steps // 10) :], reverse=True)
 
 
 # views

@@ -22,16 +22,16 @@ def job(tmp_path):
 def scripted(folder, answer, **changes):
     (folder / "script.json").write_text(json.dumps({"default": answer}))
     settings = EngineSettings(kind="scripted", script=folder / "script.json")
-    spec = {"version": None, "engine": settings, "prompt": "Which?", "options": ("a", "b"), "reason_characters": 20}
+    spec = {"version": None, "engine": settings, "prompt": "Which?", "options": ("a", "b"), "reason_characters": 60}
     return ChooseSpec(**{**spec, **changes}).model_dump(mode="json")
 
 
 def test_a_real_model_chooses_one_of_the_options(job, tmp_path):
     version = VersionRef(id="v0", path=tiny_base(tmp_path / "versions"))
-    spec = ChooseSpec(version=version, prompt="Which animal says meow?", options=("Cat", "Dog"), reason_characters=20)
+    spec = ChooseSpec(version=version, prompt="Which animal says meow?", options=("Cat", "Dog"), reason_characters=60)
     answer = choose(spec.model_dump(mode="json"), job)
     assert answer.choice in spec.options
-    assert len(answer.reason) <= 20
+    assert 15 <= len(answer.reason) <= 60
 
 
 def test_a_valid_answer_is_returned(job, tmp_path):
@@ -42,7 +42,7 @@ def test_a_valid_answer_is_returned(job, tmp_path):
     ("answer", "expected"),
     [
         ('{"choice": "c", "reason": ""}', "none of a, b"),
-        ('{"choice": "a", "reason": "' + "x" * 21 + '"}', "at most 20"),
+        ('{"choice": "a", "reason": "' + "x" * 61 + '"}', "at most 60"),
         ('{"choice": "a", "reas', "no JSON"),
         ('{"choice": "a", "reason": "", "run": "rm"}', "no JSON"),
         ('{"choice": "a", "reason": 3}', "no JSON"),

@@ -7,7 +7,17 @@ from typing import Any
 
 from agent.history.cards import write_card
 from agent.store import (
-    Session, cycles, decisions, deployment, gaps, lessons, measurements, plans, pool, verdicts, versions,
+    Session,
+    cycles,
+    decisions,
+    deployment,
+    gaps,
+    lessons,
+    measurements,
+    plans,
+    pool,
+    verdicts,
+    versions,
 )
 from learners.records import Record, record_id
 from monitors.job import Gap, IntakeFile, IntakeResult, Measurement
@@ -77,7 +87,8 @@ def _arrive(tx: Session, version: str) -> list[str]:
     records = [Record(id=record_id("text", c), source=source, kind="text", content=c) for c in contents]
     intake = pool.claim_intake(tx, source, [("a.md", 1, 1)])
     file = IntakeFile(
-        path="a.md", size_bytes=1, mtime_ns=1, sha256="a", read=len(records), kept=len(records), duplicate=0, quarantined=0
+        path="a.md", size_bytes=1, mtime_ns=1, sha256="a", read=len(records), kept=len(records), duplicate=0,
+        quarantined=0,
     )
     pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
     return [record.id for record in records]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-
-from agent.history.cards import card_facts, card_text, record_title, write_card
+from agent.history.cards import card_facts, card_text, record_gist, record_title, write_card
 from agent.store import Store, events, pool, versions
 
 
@@ -21,7 +20,7 @@ def test_a_card_names_what_was_learned_from_where_and_how(store: Store) -> None:
 
 def test_a_card_names_what_was_hurt_and_why_it_was_refused(store: Store) -> None:
     card = _card(store, "v3")
-    assert "It hurt weapons (safety); arithmetic (general)." in card
+    assert "v3 hurt weapons (safety); arithmetic (general)." in card
     assert "Verdict reject: safety fell from 0.80 to 0.10." in card
     assert "general 0.70 to 0.50, safety 0.80 to 0.10" in card
 
@@ -51,3 +50,11 @@ def test_a_conversation_is_titled_by_what_the_user_said() -> None:
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is my parcel?"}]
     assert record_title(pool.PooledRecord(content={"messages": turns}, kind="instruction")) == "Where is my parcel?"
     assert record_title(pool.PooledRecord(content={"prompt": turns}, kind="preference")) == "Where is my parcel?"
+
+
+def test_a_gist_tells_the_question_and_the_answer() -> None:
+    asked, told = {"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "In Bremen."}
+    rated = [{"prompt": [asked], "chosen": [told]}, {"prompt": [asked], "completion": [told]}]
+    for content in [{"messages": [asked, told]}, *rated]:
+        assert record_gist(pool.PooledRecord(content=content, kind="instruction")) == "Where is it?: In Bremen."
+    assert record_gist(pool.PooledRecord(content={"text": "Hello " * 90}, kind="text")) == ("Hello " * 90)[:240]

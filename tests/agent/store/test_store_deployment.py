@@ -140,7 +140,8 @@ def test_of_eight_processes_exactly_one_wins_each_generation(store: Store) -> No
     rounds, racers = 12, 8
     context = multiprocessing.get_context("spawn")
     barrier, wins = context.Barrier(racers), context.Queue()
-    processes = [context.Process(target=_race, args=(f"sqlite:///{store.path}", barrier, rounds, wins)) for _ in range(racers)]
+    arguments = (f"sqlite:///{store.path}", barrier, rounds, wins)
+    processes = [context.Process(target=_race, args=arguments) for _ in range(racers)]
     for process in processes:
         process.start()
     assert sum(wins.get(timeout=120) for _ in processes) == rounds

@@ -29,7 +29,7 @@ def test_a_record_seen_before_counts_as_a_duplicate(store: Store) -> None:
 def test_numbers_that_do_not_add_up_keep_nothing(store: Store) -> None:
     with pytest.raises(AccountingError, match="must add up"), store.write() as tx:
         intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 10, 20)])
-        pool.record_intake(tx, intake.number, intake_result(5), make_records(3)[:0], [Quarantined(origin="a", reason="b")])
+        pool.record_intake(tx, intake.number, intake_result(5), [], [Quarantined(origin="a", reason="b")])
     with store.read() as tx:
         assert (pool.counts(tx), pool.quarantine_listing(tx)) == ({}, [])
 

@@ -136,6 +136,7 @@ class StoreLife(RuleBasedStateMachine):
         def change(tx: Session) -> None:
             seen = deployment.current(tx).generation - behind
             deployment.move(tx, self._some_version(tx, index), seen, "ann", "x", cause)
+            assert not behind, "a move from a stale view succeeded"
 
         self._attempt(crash, change)
 
@@ -207,9 +208,10 @@ class StoreLife(RuleBasedStateMachine):
         with self.store.read() as tx:
             kept = sum(total.kept for total in pool.accounting(tx).values())
             active = cycles.active(tx)
-            claimed = [row for row in pool.get(tx, [r.id for r in make_records(self.records)]) if row.state == "claimed"]
-            assert kept == len(pool.get(tx, [record.id for record in make_records(self.records)]))
-            assert all(active is not None and row.cycle == active.id for row in claimed)
+            rows = pool.get(tx, [record.id for record in make_records(self.records)])
+            assert kept == len(rows)
+            claimed = [row.cycle for row in rows if row.state == "claimed"]
+            assert all(active is not None and cycle == active.id for cycle in claimed)
 
 
 @pytest.mark.slow
