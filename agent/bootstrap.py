@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
 from agent.context import DAEMON, Context
 from agent.store import deployment, versions
 from learners.models import ImportResult, ImportSpec
@@ -35,8 +34,17 @@ def advance(context: Context) -> bool:
     why = f"the base model {context.config.model.base} was imported"
     with context.store.write() as tx:
         versions.register(
-            tx, _FIRST, 0, parent=None, base=None, digest=result.digest, stage=None, method=None, cycle=None,
-            who=DAEMON, why=why,
+            tx,
+            _FIRST,
+            0,
+            parent=None,
+            base=None,
+            digest=result.digest,
+            stage=None,
+            method=None,
+            cycle=None,
+            who=DAEMON,
+            why=why,
         )
         versions.mark(tx, _FIRST, "kept", DAEMON, why)
         versions.set_anchor(tx, _FIRST, who=DAEMON, why=why)

@@ -242,7 +242,7 @@ class Gate(Section):
     recheck: bool = Field(
         default=True, description="Measure again after promotion, and roll back if the result does not hold."
     )
-    recheck_items: int = Field(default=40, ge=1, description="Most probes of each suite in that second measurement.")
+    recheck_items: int = Field(default=16, ge=1, description="Most probes of each suite in that second measurement.")
 
 
 class Limits(Section):

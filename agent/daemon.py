@@ -87,7 +87,9 @@ class Daemon:
     def loop(self) -> int:
         """Turn until a signal asks to stop, then end the workers gracefully."""
         scheduler = calendar.start(self._context)
-        self._context.log.info(f"the daemon watches {self._context.layout.root}", action="daemon.started", pid=os.getpid())
+        self._context.log.info(
+            f"the daemon watches {self._context.layout.root}", action="daemon.started", pid=os.getpid()
+        )
         notify("READY=1")
         try:
             while not self._stop.is_set():
@@ -139,7 +141,7 @@ class Daemon:
             return self.turn(now_monotonic)
         except JobFailed as failure:
             self._pause(str(failure))
-        except Exception as error:  # noqa: BLE001 - the loop must outlive a fault; it is logged, shown and paused on
+        except Exception as error:
             self._context.log.error(f"a turn failed: {error!r}", action="daemon.fault", exc_info=sys.exc_info())
             self._pause(f"fault: {type(error).__name__}: {error}")
         return False

@@ -41,7 +41,8 @@ class Intake:
             self._claim(name, source, now_monotonic)
         with self.context.store.read() as tx:
             waiting = pool.open_intakes(tx)
-        return any([self._read(intake) for intake in waiting])  # every one, not up to the first
+        arrived = [self._read(intake) for intake in waiting]
+        return any(arrived)
 
     def _open(self, name: str, source: config.Source) -> Source:
         folder = self.context.layout.root / source.path

@@ -17,6 +17,7 @@ from learners.job import Stage
 
 __all__ = ["Trigger", "in_quiet_hours", "start_cycle"]
 
+
 @dataclass
 class Trigger:
     """Starts a cycle by itself when the pool is ripe."""
@@ -37,15 +38,11 @@ class Trigger:
         if busy or not quiet or size < rules.min_records or in_quiet_hours(rules.quiet_hours, datetime.now().time()):
             return False
         with self.context.store.write() as tx:
-            started = start_cycle(
-                tx, self.context.config, "pool", DAEMON, f"{size} records wait", rules.min_records
-            )
+            started = start_cycle(tx, self.context.config, "pool", DAEMON, f"{size} records wait", rules.min_records)
         return started is not None
 
 
-def start_cycle(
-    tx: Session, config: Config, trigger: str, who: str, why: str, min_records: int
-) -> cycles.Cycle | None:
+def start_cycle(tx: Session, config: Config, trigger: str, who: str, why: str, min_records: int) -> cycles.Cycle | None:
     """Create a cycle from the stage whose records have waited longest; None if none has `min_records`."""
     for ids in _groups(tx, config):
         if len(ids) >= min_records:

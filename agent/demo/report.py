@@ -23,7 +23,7 @@ class CycleRow:
         records: records that were trained on.
         target_before, target_after: mean score on the cycle's own probes, of the parent and of the candidate.
         gad, ifd, sd: change of the general, instruction and safety suites (TRACE's three deltas).
-        over_refusal: change of the rate of refused harmless requests; positive is damage, the other deltas' sign is not.
+        over_refusal: change of the rate of refused harmless requests; here positive is damage.
         verdict: the gate's word; `ending` is how the cycle ended.
         energy_kwh: codecarbon's estimate, None where it is off.
     """

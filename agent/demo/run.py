@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import background, commands
-from agent.founding import found
 from agent.config import Config
 from agent.demo.report import Check, CycleRow, Report, cycle_rows, write_report
 from agent.demo.script import ACTS, QUESTIONS, STREAM, Act, Question
 from agent.demo.show import Screen
 from agent.errors import CldError, Refused
+from agent.founding import found
 from agent.glance import glance
 from agent.history.search import search
 from agent.layout import Layout
@@ -98,8 +98,12 @@ class _Stage:
         before = self._serving()
         shutil.copytree(STREAM / act.folder, self.layout.inbox / act.folder)
         if act.approved:
-            self._wait("the plan waits for approval", lambda: self._state(number) == "awaiting_approval" or self._ended(number))
-            self._check(f"act {number}: a person is asked", self._state(number) == "awaiting_approval", str(self._state(number)))
+            self._wait(
+                "the plan waits for approval", lambda: self._state(number) == "awaiting_approval" or self._ended(number)
+            )
+            self._check(
+                f"act {number}: a person is asked", self._state(number) == "awaiting_approval", str(self._state(number))
+            )
             self._command("approve", f"c{number}", "refusing harmful requests is our norm")
         self._wait("the cycle ends", lambda: self._ended(number))
         row = self._row(number)

@@ -42,7 +42,9 @@ class Screen:
     def row(self, row: CycleRow) -> None:
         """One cycle in a sentence."""
         chosen = f"{row.stage}.{row.method} (chosen by {row.decided_by}) on {row.records} records"
-        self.say(f"{row.cycle}: {chosen}, target {_score(row.target_before)} -> {_score(row.target_after)}, {row.verdict}")
+        self.say(
+            f"{row.cycle}: {chosen}, target {_score(row.target_before)} -> {_score(row.target_after)}, {row.verdict}"
+        )
 
     def hits(self, hits: Sequence[Hit]) -> None:
         """Answers of history, best first."""
@@ -75,7 +77,14 @@ class Screen:
         colour = "green" if report.ok else "red"
         self._console.print(f"[{colour}]{escape(summary(report.checks))}[/{colour}], in {report.seconds:.0f} s")
         self._console.print(f"\nThe same as JSON: {report_file}\nLook further:")
-        for words in ("status", "history list", "history show v1", "cycle show c4", "plan show c1", "history diff v0 v3"):
+        for words in (
+            "status",
+            "history list",
+            "history show v1",
+            "cycle show c4",
+            "plan show c1",
+            "history diff v0 v3",
+        ):
             self._console.print(f"  cld --root {escape(str(layout.root))} {words}")
 
 

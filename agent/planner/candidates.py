@@ -116,9 +116,8 @@ def _expected(seen: Sequence[Outcome], gain: float, loss: float) -> tuple[float,
 
 
 def _refusal(situation: Situation, stage: Stage, method: MethodInfo, loss: float, cost_tokens: int) -> str | None:
-    kinds = {gap.information_kind for gap in situation.gaps}
-    taught = {kind for kind in kinds if stage in STAGES_OF[kind] and kind in method.information_kinds}
-    if not taught:
+    kinds: set[InformationKind] = {gap.information_kind for gap in situation.gaps}
+    if not any(stage in STAGES_OF[kind] and kind in method.information_kinds for kind in kinds):
         return f"{stage} with this method does not update {', '.join(sorted(kinds)) or 'what is known'} (Table 2)"
     if not any(STAGE_OF_KIND[record.kind] == stage for record in situation.records):
         return f"no record at hand can be trained on in {stage}"

@@ -59,6 +59,7 @@ def decide(candidates: Sequence[Candidate], answer: ChooseResult | None, chooser
     best = max(option.value for option in options.values())
     if best - chosen.value > _CRITIC_MARGIN:
         return rules(
-            candidates, f"{chooser} chose {chosen.id}, whose predicted value is {best - chosen.value:.2f} below the best"
+            candidates,
+            f"{chooser} chose {chosen.id}, whose predicted value is {best - chosen.value:.2f} below the best",
         )
     return Decision(chosen, chooser, answer.reason)

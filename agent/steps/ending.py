@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from agent.config import Config
+from agent.history.cards import write_card
 from agent.store import Session, control, cycles, lessons, pool
 from agent.store.cycles import Cycle
 
@@ -37,6 +38,8 @@ def end(tx: Session, config: Config, cycle: Cycle, ending: Ending, who: str, why
     cycles.transition(tx, cycle.id, cycle.state, ending, who, why, reason=why)
     if (settled := _SETTLED[ending]) is not None:
         pool.settle(tx, cycle.id, settled, who, why)
+    if cycle.candidate is not None:
+        write_card(tx, cycle.candidate)
     if cycle.stage is not None:
         lessons.add(tx, cycle.id, f"{cycle.stage} with {cycle.method} ended {ending}: {why}", who=who, why=why)
     limit = config.cycle.breaker_after

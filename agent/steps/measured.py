@@ -19,8 +19,16 @@ from monitors.job import EngineSettings, Measurement, VersionRef
 from monitors.probes.suites import Suite, load_suite, shipped_suites
 
 __all__ = [
-    "compared_versions", "engine_settings", "measured_keys", "reference", "serving", "snapshot", "standing_suites",
-    "stored", "target_suite_name", "target_suites",
+    "compared_versions",
+    "engine_settings",
+    "measured_keys",
+    "reference",
+    "serving",
+    "snapshot",
+    "standing_suites",
+    "stored",
+    "target_suite_name",
+    "target_suites",
 ]
 
 
@@ -90,6 +98,6 @@ def stored(context: Context, version_id: str, suites: Sequence[Suite]) -> list[M
 
 
 def measured_keys(context: Context, version_ids: Sequence[str], suites: Sequence[Suite]) -> frozenset[str]:
-    """"version/suite/probe" of every score that is stored already."""
+    """ "version/suite/probe" of every score that is stored already."""
     rows = (row for version_id in version_ids for row in stored(context, version_id, suites))
     return frozenset(f"{row.version}/{row.suite}/{row.probe}" for row in rows)

@@ -44,9 +44,7 @@ def _diagnosis(context: Context, cycle: Cycle) -> DiagnoseResult:
     return DiagnoseResult.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def _decide(
-    context: Context, cycle: Cycle, gaps: Sequence[Gap], candidates: Sequence[Candidate]
-) -> Decision | None:
+def _decide(context: Context, cycle: Cycle, gaps: Sequence[Gap], candidates: Sequence[Candidate]) -> Decision | None:
     """The decision; None while the choosing model is being asked."""
     planner, options = context.config.planner, feasible(candidates)
     if planner.backend == "rules" or len(options) < 2:

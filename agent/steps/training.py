@@ -20,6 +20,9 @@ def advance(context: Context, cycle: Cycle) -> bool:
     """Train what the plan says; publish and register the result."""
     with context.store.read() as tx:
         plan = Plan.model_validate(plans.get(tx, cycle.id).plan)
+    if plan.stage is None or plan.method is None or cycle.parent is None:
+        raise ValueError(f"cycle {cycle.id} reached training with plan {plan.name!r} and parent {cycle.parent!r}")
+    stage, method, parent = plan.stage, plan.method, context.layout.version(cycle.parent)
     candidate = f"v{cycle.number}"
     job_id = f"{cycle.id}-training"
 
@@ -28,9 +31,9 @@ def advance(context: Context, cycle: Cycle) -> bool:
             write_records(folder / "data.jsonl", (row.record for row in pool.get(tx, plan.records)))
         return TrainSpec(
             version_id=candidate,
-            parent=context.layout.version(_parent(cycle)),
-            stage=plan.stage,
-            method=plan.method,
+            parent=parent,
+            stage=stage,
+            method=method,
             data=folder / "data.jsonl",
             held_out=plan.held_out,
             settings=plan.settings,
@@ -67,9 +70,3 @@ def _publish(context: Context, cycle: Cycle, candidate: str, result: TrainResult
         )
         cycles.transition(tx, cycle.id, "training", "measuring", DAEMON, why, candidate=candidate)
     context.log.info(f"cycle {cycle.id}: trained {candidate}: {why}", action="cycle.trained", cycle=cycle.id)
-
-
-def _parent(cycle: Cycle) -> str:
-    if cycle.parent is None:
-        raise ValueError(f"cycle {cycle.id} reached training without a parent version; the diagnosing step sets it")
-    return cycle.parent

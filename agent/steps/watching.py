@@ -13,7 +13,7 @@ from agent.steps import measured
 from agent.steps.diagnosing import read_measurements
 from agent.steps.ending import end
 from agent.steps.judging import gate_policy, judged_suites
-from agent.store import control, deployment
+from agent.store import control, deployment, verdicts
 from agent.store.cycles import Cycle
 from monitors.gate import judge_recheck
 from monitors.job import Measurement, MeasureSpec
@@ -49,6 +49,9 @@ def advance(context: Context, cycle: Cycle) -> bool:
 def _conclude(context: Context, cycle: Cycle, again: list[Measurement]) -> bool:
     first = measured.stored(context, cycle.candidate or "", judged_suites(context, cycle))
     broken = judge_recheck(first, again, gate_policy(context.config))
+    with context.store.write() as tx:
+        word = {"verdict": "reject" if broken else "promote", "reasons": broken}
+        verdicts.save(tx, cycle.id, word, who=DAEMON, why="measured again after the switch", phase="watching")
     if not broken:
         return _end(context, cycle, f"the re-check of {len(again)} probes agrees with the verdict")
     _roll_back(context, cycle, "; ".join(broken))

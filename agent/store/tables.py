@@ -8,25 +8,13 @@ a test compares the two.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Text,
-    UniqueConstraint,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
+from agent.store.columns import Base, identity, now, reference, sequence
 from learners.records import Kind, Record
 
 __all__ = [
@@ -44,67 +32,12 @@ JobState = Literal["open", "running", "finished"]
 VersionState = Literal["candidate", "kept", "damaged", "swept"]
 
 
-def now() -> datetime:
-    """Wall time in UTC, for people and for calendar questions; order is always by number, never by time."""
-    return datetime.now(UTC)
-
-
-class Moment(TypeDecorator[datetime]):
-    """A time-zone aware UTC datetime on every database (SQLite drops the zone; it is put back)."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store as UTC; a naive datetime is a mistake and is refused."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; use datetime.now(UTC)")
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return an aware datetime in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """All tables."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar = {
-        datetime: Moment,
-        dict[str, Any]: JSON,
-        list[str]: JSON,
-        str: Text,
-    }
-
-
-def _id() -> Any:
-    return mapped_column(String(64), primary_key=True)
-
-
-def _reference(column: str, *, index: bool = False, primary_key: bool = False) -> Any:
-    return mapped_column(String(64), ForeignKey(column), index=index, primary_key=primary_key)
-
-
-def _sequence() -> Any:
-    return mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
-
-
 class Event(Base):
     """One state change: who, when, why (promise P10). Append-only by trigger."""
 
     __tablename__ = "events"
     __table_args__: ClassVar = {"sqlite_autoincrement": True}
-    seq: Mapped[int] = _sequence()
+    seq: Mapped[int] = sequence()
     at: Mapped[datetime] = mapped_column(default=now)
     action: Mapped[str]
     subject: Mapped[str] = mapped_column(index=True)
@@ -167,7 +100,7 @@ class PooledRecord(Base):
         Index("ix_records_state_kind", "state", "kind"),
         Index("ix_records_cycle_source", "cycle", "source"),
     )
-    seq: Mapped[int] = _sequence()
+    seq: Mapped[int] = sequence()
     id: Mapped[str] = mapped_column(String(64), unique=True)
     source: Mapped[str]
     kind: Mapped[Kind] = mapped_column(String(16))
@@ -177,7 +110,7 @@ class PooledRecord(Base):
     received_at: Mapped[datetime] = mapped_column(default=now)
     state: Mapped[RecordState] = mapped_column(String(16), default="waiting")
     returns: Mapped[int] = mapped_column(default=0)
-    cycle: Mapped[str | None] = _reference("cycles.id")
+    cycle: Mapped[str | None] = reference("cycles.id")
 
     @property
     def record(self) -> Record:
@@ -189,7 +122,7 @@ class QuarantineRow(Base):
     """One refused item and why; the content itself is not kept, only a short printable excerpt."""
 
     __tablename__ = "quarantine"
-    seq: Mapped[int] = _sequence()
+    seq: Mapped[int] = sequence()
     intake: Mapped[int] = mapped_column(ForeignKey("intakes.number"), index=True)
     source: Mapped[str]
     origin: Mapped[str]
@@ -211,15 +144,15 @@ class Cycle(Base):
     """
 
     __tablename__ = "cycles"
-    id: Mapped[str] = _id()
+    id: Mapped[str] = identity()
     number: Mapped[int] = mapped_column(unique=True)
     state: Mapped[CycleState] = mapped_column(String(32))
     active: Mapped[bool | None] = mapped_column(unique=True)
     trigger: Mapped[str]
     stage: Mapped[str | None]
     method: Mapped[str | None]
-    parent: Mapped[str | None] = _reference("versions.id")
-    anchor: Mapped[str | None] = _reference("versions.id")
+    parent: Mapped[str | None] = reference("versions.id")
+    anchor: Mapped[str | None] = reference("versions.id")
     candidate: Mapped[str | None] = mapped_column(String(64))
     resume_state: Mapped[str | None]
     reason: Mapped[str | None]
@@ -243,8 +176,8 @@ class Job(Base):
     """
 
     __tablename__ = "jobs"
-    id: Mapped[str] = _id()
-    cycle: Mapped[str | None] = _reference("cycles.id", index=True)
+    id: Mapped[str] = identity()
+    cycle: Mapped[str | None] = reference("cycles.id", index=True)
     step: Mapped[str]
     kind: Mapped[str]
     package: Mapped[str]
@@ -266,7 +199,7 @@ class Attempt(Base):
     """One try at a job; `outcome` is None while it runs."""
 
     __tablename__ = "attempts"
-    job: Mapped[str] = _reference("jobs.id", primary_key=True)
+    job: Mapped[str] = reference("jobs.id", primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     pid: Mapped[int]
     start_time: Mapped[float]
@@ -281,7 +214,7 @@ class GapRow(Base):
     """A gap found by a cycle (`monitors.job.Gap`); `rank` 0 is the most severe."""
 
     __tablename__ = "gaps"
-    cycle: Mapped[str] = _reference("cycles.id", primary_key=True)
+    cycle: Mapped[str] = reference("cycles.id", primary_key=True)
     rank: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     gap: Mapped[str]
     topic: Mapped[str]
@@ -295,7 +228,7 @@ class Plan(Base):
     """What a cycle will learn and how; `decided_by` names the model, `rules` or the person that chose it."""
 
     __tablename__ = "plans"
-    cycle: Mapped[str] = _reference("cycles.id", primary_key=True)
+    cycle: Mapped[str] = reference("cycles.id", primary_key=True)
     plan: Mapped[dict[str, Any]]
     decided_by: Mapped[str]
     reason: Mapped[str]
@@ -307,10 +240,10 @@ class VerdictRow(Base):
 
     __tablename__ = "verdicts"
     __table_args__ = (Index("uq_verdicts_cycle_phase", "cycle", "phase", unique=True),)
-    seq: Mapped[int] = _sequence()
-    cycle: Mapped[str] = _reference("cycles.id")
+    seq: Mapped[int] = sequence()
+    cycle: Mapped[str] = reference("cycles.id")
     phase: Mapped[str] = mapped_column(String(16))
-    version: Mapped[str] = _reference("versions.id", index=True)
+    version: Mapped[str] = reference("versions.id", index=True)
     outcome: Mapped[str]
     verdict: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(default=now)
@@ -320,9 +253,9 @@ class Decision(Base):
     """A person's word, recorded: `approve` or `reject` a plan (`version` None) or a candidate."""
 
     __tablename__ = "decisions"
-    seq: Mapped[int] = _sequence()
-    cycle: Mapped[str | None] = _reference("cycles.id", index=True)
-    version: Mapped[str | None] = _reference("versions.id", index=True)
+    seq: Mapped[int] = sequence()
+    cycle: Mapped[str | None] = reference("cycles.id", index=True)
+    version: Mapped[str | None] = reference("versions.id", index=True)
     decision: Mapped[str]
     who: Mapped[str]
     why: Mapped[str]
@@ -342,10 +275,10 @@ class Version(Base):
     """
 
     __tablename__ = "versions"
-    id: Mapped[str] = _id()
+    id: Mapped[str] = identity()
     number: Mapped[int] = mapped_column(unique=True)
-    parent: Mapped[str | None] = _reference("versions.id")
-    base: Mapped[str | None] = _reference("versions.id")
+    parent: Mapped[str | None] = reference("versions.id")
+    base: Mapped[str | None] = reference("versions.id")
     digest: Mapped[str] = mapped_column(String(64))
     stage: Mapped[str | None]
     method: Mapped[str | None]
@@ -362,7 +295,7 @@ class MeasurementRow(Base):
     """One probe's score on one version under one engine setting, kept for ever (`monitors.job.Measurement`)."""
 
     __tablename__ = "measurements"
-    version: Mapped[str] = _reference("versions.id", primary_key=True)
+    version: Mapped[str] = reference("versions.id", primary_key=True)
     suite_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     probe: Mapped[str] = mapped_column(primary_key=True)
     engine: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -385,8 +318,8 @@ class Deployment(Base):
 
     __tablename__ = "deployments"
     generation: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    version: Mapped[str] = _reference("versions.id", index=True)
-    previous: Mapped[str | None] = _reference("versions.id")
+    version: Mapped[str] = reference("versions.id", index=True)
+    previous: Mapped[str | None] = reference("versions.id")
     cause: Mapped[Literal["initial", "promote", "rollback"]] = mapped_column(String(16))
     who: Mapped[str]
     why: Mapped[str]
@@ -397,7 +330,7 @@ class Command(Base):
     """What an operator asked of the daemon, and its answer; `outcome` is None until answered."""
 
     __tablename__ = "commands"
-    id: Mapped[int] = _sequence()
+    id: Mapped[int] = sequence()
     key: Mapped[str | None] = mapped_column(unique=True)
     verb: Mapped[str]
     args: Mapped[dict[str, Any]]
@@ -421,7 +354,7 @@ class Pause(Base):
 
     __tablename__ = "pauses"
     __table_args__ = (UniqueConstraint("code", "holds"),)
-    seq: Mapped[int] = _sequence()
+    seq: Mapped[int] = sequence()
     code: Mapped[str] = mapped_column(String(32))
     holds: Mapped[bool | None] = mapped_column(default=True)
     reason: Mapped[str]
@@ -437,7 +370,7 @@ class Lesson(Base):
     """What a finished cycle taught the planner."""
 
     __tablename__ = "lessons"
-    cycle: Mapped[str] = _reference("cycles.id", primary_key=True)
+    cycle: Mapped[str] = reference("cycles.id", primary_key=True)
     text: Mapped[str]
     facts: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(default=now)

@@ -12,7 +12,25 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["AnchoredQuadratic", "RehearsalLikelihood", "trainable_copy"]
+__all__ = ["AnchoredQuadratic", "RehearsalLikelihood", "negative_log_likelihood", "trainable_copy"]
+
+
+def negative_log_likelihood(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Mean negative log-likelihood of the labelled tokens, in nats.
+
+    The vocabulary's logits are computed only at positions where some row has a label: a fifth of a small model's work
+    is in them, and a chat row learns its answer alone.
+
+    Args:
+        rows: input_ids, labels and attention_mask (each rows x tokens).
+    """
+    from torch.nn.functional import cross_entropy
+
+    labels = rows["labels"][:, 1:]
+    learned = (labels != -100).any(dim=0).nonzero().flatten()
+    inputs = {name: value for name, value in rows.items() if name != "labels"}
+    logits: torch.Tensor = model(**inputs, logits_to_keep=learned, use_cache=False).logits
+    return cross_entropy(logits.flatten(0, 1).float(), labels[:, learned].flatten())
 
 
 def trainable_copy(model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -60,5 +78,4 @@ class RehearsalLikelihood:
 
         if rehearsal is None:
             return torch.zeros((), device=next(model.parameters()).device)
-        loss: torch.Tensor = model(**rehearsal, use_cache=False).loss
-        return loss * self._weight
+        return negative_log_likelihood(model, rehearsal) * self._weight

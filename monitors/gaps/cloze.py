@@ -35,7 +35,10 @@ _ENDING: Final = re.compile(rf"^(?P<stem>.{{12,}}?\s)(?P<answer>{_ANSWER.pattern
 _QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"^The (?P<what>.+?) (?P<verb>is|was) (?:called|named) $"), "What {verb} the {what} called?"),
     (re.compile(r"^The (?P<what>.+?) (?P<verb>is|was) (?:\w+ )?on $"), "On what date {verb} the {what}?"),
-    (re.compile(r"^The (?P<what>.+?) (?P<verb>is|was|are|were) (?:located )?in(?: the city of)? $"), "Where {verb} the {what}?"),
+    (
+        re.compile(r"^The (?P<what>.+?) (?P<verb>is|was|are|were) (?:located )?in(?: the city of)? $"),
+        "Where {verb} the {what}?",
+    ),
     (re.compile(r"^The (?P<what>.+?) (?P<verb>is|was|are|were) $"), "{who} {verb} the {what}?"),
 )
 """Sentence openings that can be turned into a question, most specific first."""
@@ -147,7 +150,13 @@ def _question(fact: Fact) -> dict[str, object] | None:
         if match := opening.match(fact.stem):
             who = "Who or what" if fact.shape == "name" else "What"
             prompt = question.format(who=who, **match.groupdict())
-            return {"form": "question", "scorer": "match", "mode": "contains", "prompt": prompt, "answer": [_core(fact)]}
+            return {
+                "form": "question",
+                "scorer": "match",
+                "mode": "contains",
+                "prompt": prompt,
+                "answer": [_core(fact)],
+            }
     return None
 
 
@@ -171,6 +180,7 @@ def _wrong_answers(fact: Fact, facts: Sequence[Fact], chooser: random.Random) ->
 
 def _nearby(answer: str, chooser: random.Random) -> str:
     """The answer with its first number changed by one to nine."""
+
     def shift(match: re.Match[str]) -> str:
         return str(max(1, int(match.group()) + chooser.choice([-1, 1]) * chooser.randint(1, 9)))
 

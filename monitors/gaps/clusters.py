@@ -25,8 +25,10 @@ _SAME_TOPIC = 0.35
 _BEARS_ON = 0.45
 _TOPIC_WORDS = 4
 _STOP_WORDS = frozenset(
-    "a an and are as at be by can do does for from has have how i in into is it its me my not of on or our that the their "
-    "they this to was were what when where which who will with you your fill blank".split()
+    """
+    a an and are as at be blank by can do does fill for from has have how i in into is it its me my not of on or our
+    that the their they this to was were what when where which who will with you your
+    """.split()  # noqa: SIM905 - words read better than a column of quotes
 )
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]

@@ -71,9 +71,7 @@ class _Made:
         self.items: list[dict[str, Any]] = []
         self.record_of: dict[str, Record] = {}
         by_id = {record.id: record for record in records}
-        for record_id, item in cloze.probe_items(
-            facts, self.held_sentences, request.probes_per_document, request.seed
-        ):
+        for record_id, item in cloze.probe_items(facts, self.held_sentences, request.probes_per_document, request.seed):
             self._add(item, by_id[record_id])
         for record in self.held_records:
             others = [other for other in records if other.kind == record.kind]

@@ -7,7 +7,6 @@ must be more likely than other examples' answers, and of a preference pair the c
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Promises of jobs: asked for as often as the loop turns, done once, tried again with back-off, given up with a name."""
+"""Promises of jobs: asked for at every turn, done once, tried again with back-off, given up with a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of the trigger: a cycle starts when the pool is ripe and nothing forbids it, whatever the wall clock does."""
+"""Promises of the trigger: a cycle starts when the pool is ripe and nothing forbids it."""
 
 from __future__ import annotations
 

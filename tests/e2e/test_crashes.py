@@ -52,7 +52,9 @@ def test_a_daemon_killed_at_every_step_boundary_ends_its_cycle_and_does_nothing_
     plan.write_text(json.dumps(points))
     deaths = 0
     while True:
-        run = subprocess.run([sys.executable, str(CRASHING_DAEMON), str(world.layout.root)], env=environment(), check=False)
+        run = subprocess.run(
+            [sys.executable, str(CRASHING_DAEMON), str(world.layout.root)], env=environment(), check=False
+        )
         if run.returncode == 0:
             break
         assert run.returncode == -signal.SIGKILL
@@ -80,7 +82,7 @@ def test_a_worker_killed_in_every_step_is_tried_again_and_its_cycle_ends(world):
             if job.id not in killed and job.pid is not None and started:
                 killed.add(job.id)
                 os.kill(job.pid, signal.SIGKILL)
-        return list(world.states().values())[0] in ("done", "rejected", "awaiting_approval", "failed")
+        return next(iter(world.states().values())) in ("done", "rejected", "awaiting_approval", "failed")
 
     world.turn_until(kill_each_worker_once)
     assert {f"c1-{step}" for step in ("diagnosing", "training", "measuring")} <= killed

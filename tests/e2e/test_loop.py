@@ -91,7 +91,9 @@ def test_documents_are_diagnosed_by_probes_that_training_never_sees(world):
     with world.context.store.read() as tx:
         plan = plans.get(tx, "c1").plan
     assert plan["held_out"]
-    assert all(any(city in sentence for city in ("Kelmar", "Vossel", "Lopez", "Arnau")) for sentence in plan["held_out"])
+    assert all(
+        any(city in sentence for city in ("Kelmar", "Vossel", "Lopez", "Arnau")) for sentence in plan["held_out"]
+    )
 
 
 def test_a_full_disk_pauses_with_the_reason_and_resumes_by_itself(world):

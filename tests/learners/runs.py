@@ -1,5 +1,6 @@
 """Training runs on the tiny model: what the tests of learners share."""
 
+import itertools
 from pathlib import Path
 
 from learners import durable, training
@@ -7,6 +8,8 @@ from learners.job import JobRequest, TrainResult
 from learners.records import Record, record_id, write_records
 from learners.worker import Job
 from tests.tiny import UNKNOWN, chat
+
+_NUMBERS = itertools.count()
 
 CHATS = [chat(question, answer) for question, answer in UNKNOWN.items()]
 
@@ -40,7 +43,9 @@ def job_at(folder: Path, kind: str = "train") -> Job:
     return Job(folder, JobRequest(job_id=folder.name, kind=kind, spec={}))
 
 
-def spec(folder: Path, parent: Path, stage: str, method: str, records, *, version="v1", seed=1, held_out=(), **settings):
+def spec(
+    folder: Path, parent: Path, stage: str, method: str, records, *, version="v1", seed=1, held_out=(), **settings
+):
     """A TrainSpec as plain JSON; the records are written below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_records(folder / "data.jsonl", records)
@@ -51,10 +56,10 @@ def spec(folder: Path, parent: Path, stage: str, method: str, records, *, versio
 
 
 def train(folder: Path, parent: Path, stage: str, method: str, records, **options) -> tuple[TrainResult, Path]:
-    """Run one training job in this process; publish the version beside its parent unless it exists there."""
+    """Run one training job in this process; publish the version beside its parent, under a name of its own."""
     job = job_at(folder)
     result = training.train(spec(folder, parent, stage, method, records, **options), job)
-    final = parent.parent / f"{result.version_id}-{folder.name}"
+    final = parent.parent / f"{result.version_id}-{folder.name}-{next(_NUMBERS)}"
     durable.publish(job.output / "version", final)
     return result, final
 

@@ -19,6 +19,11 @@ def logits(model, tokenizer):
         return model.eval()(**inputs).logits
 
 
+def close(left, right):
+    """Merging adds in another order, so the last bits may differ."""
+    return torch.allclose(left, right, atol=1e-4, rtol=0)
+
+
 @pytest.fixture(scope="module")
 def adapted(base, tmp_path_factory):
     """A trained adapter version over the tiny base."""
@@ -67,7 +72,7 @@ def test_a_merged_export_answers_like_base_and_adapter(adapted, tmp_path):
     exported = weights.export_merged(adapted, tmp_path / "merged")
     loaded = weights.load(adapted)
     plain = weights.read_weights(exported)
-    torch.testing.assert_close(logits(plain, loaded.tokenizer), logits(loaded.model, loaded.tokenizer), atol=1e-4, rtol=0)
+    assert close(logits(plain, loaded.tokenizer), logits(loaded.model, loaded.tokenizer))
     assert not list(exported.glob("adapter*"))
 
 
@@ -80,7 +85,7 @@ def test_an_export_never_overwrites(adapted, tmp_path):
 def test_full_weights_start_from_the_parents_adapter_merged(adapted):
     loaded = weights.load(adapted)
     full = weights.trainable(read_version(adapted), rank=4, alpha=8, full_weights=True, seed=0)
-    torch.testing.assert_close(logits(full, loaded.tokenizer), logits(loaded.model, loaded.tokenizer), atol=1e-4, rtol=0)
+    assert close(logits(full, loaded.tokenizer), logits(loaded.model, loaded.tokenizer))
     assert all(weight.requires_grad for weight in full.parameters())
 
 
@@ -105,7 +110,8 @@ def test_a_saved_adapter_names_no_path_and_no_hash_order(adapted):
     config = json.loads((adapted / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] is None
     assert config["target_modules"] == sorted(config["target_modules"])
-    assert {file.name for file in (adapted / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    names = sorted(file.name for file in (adapted / "adapter").iterdir())
+    assert names == ["adapter_config.json", "adapter_model.safetensors"]
 
 
 def test_a_flipped_bit_is_refused_before_any_weight_is_read(adapted, tmp_path):

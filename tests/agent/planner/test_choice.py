@@ -11,7 +11,9 @@ from monitors.job import ChooseResult, Gap
 
 GOOD = Candidate(id="cpt.replay", action="train", stage="cpt", method="replay", predicted_gain=0.6, predicted_loss=0.03)
 CLOSE = Candidate(id="cpt.ewc", action="train", stage="cpt", method="ewc", predicted_gain=0.6, predicted_loss=0.06)
-POOR = Candidate(id="cpt.finetune", action="train", stage="cpt", method="finetune", predicted_gain=0.6, predicted_loss=0.3)
+POOR = Candidate(
+    id="cpt.finetune", action="train", stage="cpt", method="finetune", predicted_gain=0.6, predicted_loss=0.3
+)
 REFUSED = Candidate(id="ca.dpo_replay", action="train", stage="ca", method="dpo_replay", refused="no preference data")
 ALL = (GOOD, CLOSE, POOR, REFUSED)
 

@@ -14,7 +14,9 @@ def text(body):
     return Record(id=record_id("text", content), source="inbox", kind="text", content=content)
 
 
-TWICE = text("The return window for the Halden kettle is 45 days. A customer can send a Halden kettle back within 45 days.")
+TWICE = text(
+    "The return window for the Halden kettle is 45 days. A customer can send a Halden kettle back within 45 days."
+)
 ONCE = text("The founder of Tarnbrook is Marta Lindqvist. She likes tea.")
 
 

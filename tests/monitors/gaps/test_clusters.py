@@ -1,4 +1,4 @@
-"""Promises of gaps: what fails together about one thing is one gap, with its severity and the records that bear on it."""
+"""Promises of gaps: what fails together about one thing is one gap, with its severity and its records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def record(text):
 
 
 def test_failures_about_two_things_are_two_gaps_named_by_their_words():
-    gaps = find_gaps([asked("p1", "the kettle holds"), asked("p2", "a kettle costs"), asked("p3", "the mixer")], [], embed)
+    gaps = find_gaps(
+        [asked("p1", "the kettle holds"), asked("p2", "a kettle costs"), asked("p3", "the mixer")], [], embed
+    )
     assert sorted(gap.topic.split()[0] for gap in gaps) == ["kettle", "mixer"]
 
 

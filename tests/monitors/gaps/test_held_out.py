@@ -12,9 +12,7 @@ from monitors.probes.suites import read_probe
 
 def example(number, answer="Q-RETURN", kind="instruction"):
     messages = [{"role": "user", "content": f"Which queue? Case {number}."}, {"role": "assistant", "content": answer}]
-    return Record(
-        id=record_id(kind, {"messages": messages}), source="inbox", kind=kind, content={"messages": messages}
-    )
+    return Record(id=record_id(kind, {"messages": messages}), source="inbox", kind=kind, content={"messages": messages})
 
 
 def pair(number):
