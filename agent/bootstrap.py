@@ -1,11 +1,17 @@
-"""The first version: the base model becomes v0, the anchor, and serves. Nothing else can happen before."""
+"""The first version: the base model becomes v0, the anchor, and serves. Nothing else can happen before.
+
+An import that is given up pauses the loop and leaves the next job open (`import-2`, ...): a given-up job would fail
+again unasked, and `cld resume` means that its cause, a wrong [model] base or a full disk, was seen to.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from agent.context import DAEMON, Context
-from agent.store import deployment, versions
+from agent.errors import NotFound
+from agent.jobs import JobFailed
+from agent.store import Session, control, deployment, jobs, versions
 from learners.models import ImportResult, ImportSpec
 
 __all__ = ["advance"]
@@ -18,6 +24,7 @@ def advance(context: Context) -> bool:
     with context.store.read() as tx:
         if deployment.find(tx) is not None:
             return True
+        number = _newest_import(tx)
 
     def build(_: Path) -> ImportSpec:
         return ImportSpec(
@@ -27,7 +34,11 @@ def advance(context: Context) -> bool:
             seed_prompts=context.config.replay.seed_prompts,
         )
 
-    answer = context.jobs.ensure("import-v0", "learners", "import", build, cycle=None, step="import")
+    try:
+        answer = context.jobs.ensure(f"import-{number}", "learners", "import", build, cycle=None, step="import")
+    except JobFailed as failure:
+        _give_up(context, number, failure)
+        return False
     if answer is None:
         return False
     result = ImportResult.model_validate(answer)
@@ -51,6 +62,26 @@ def advance(context: Context) -> bool:
         deployment.move(tx, _FIRST, 0, DAEMON, why, cause="initial")
     context.log.info(why, action="version.imported", version=_FIRST)
     return True
+
+
+def _newest_import(tx: Session) -> int:
+    number = 1
+    while True:
+        try:
+            jobs.get(tx, f"import-{number + 1}")
+        except NotFound:
+            return number
+        number += 1
+
+
+def _give_up(context: Context, number: int, failure: JobFailed) -> None:
+    reason = f"import: {failure}"
+    with context.store.write() as tx:
+        jobs.open(tx, f"import-{number + 1}", None, "import", "import", "learners")
+        control.pause(
+            tx, reason, who=DAEMON, fix="correct [model] base and restart if it is the cause, then cld resume"
+        )
+    context.log.error(f"paused: {reason}", action="daemon.paused")
 
 
 def _source(context: Context) -> str:

@@ -34,7 +34,10 @@ def start(context: Context) -> BackgroundScheduler:
 
 
 def _submit(context: Context, verb: str) -> None:
+    """Ask once: while the last one still waits (the loop is paused), another would only pile up."""
     with context.store.write() as tx:
+        if any(row.verb == verb for row in commands.pending(tx)):
+            return
         commands.submit(tx, verb, {}, who="calendar")
 
 

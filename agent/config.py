@@ -195,14 +195,17 @@ class Training(Section):
     full_weights: bool = Field(default=False, description="Train all weights instead of an adapter.")
     seed: int = Field(default=0, ge=0, description="Seed of shuffling and sampling.")
     cpt: StageTraining = Field(
-        default=StageTraining(learning_rate=1.5e-3, epochs=7, batch_size=2, replay_share=0.25, replay_weight=0.5),
+        default=StageTraining(learning_rate=1.5e-3, epochs=7, batch_size=2, replay_share=0.2, replay_weight=0.5),
         description="Continual pre-training.",
     )
     cit: StageTraining = Field(
-        default=StageTraining(learning_rate=8e-4, epochs=2, batch_size=3, replay_share=0.64, replay_weight=1.0),
+        default=StageTraining(learning_rate=8e-4, epochs=2, batch_size=3, replay_share=0.4, replay_weight=1.0),
         description="Continual instruction tuning.",
     )
-    ca: StageTraining = Field(default=StageTraining(learning_rate=3e-4, epochs=2), description="Continual alignment.")
+    ca: StageTraining = Field(
+        default=StageTraining(learning_rate=5e-4, epochs=2, batch_size=4, replay_share=0.4, replay_weight=1.0),
+        description="Continual alignment.",
+    )
 
     @field_validator("cpt", "cit", "ca", mode="before")
     @classmethod
@@ -230,7 +233,7 @@ class Gate(Section):
     target_gain: float = Field(default=0.05, ge=0, le=1, description="Least gain of the mean score on the targets.")
     general_loss: float = Field(default=0.10, ge=0, le=1, description="Most loss of the mean score on general suites.")
     instruction_loss: float = Field(
-        default=0.10, ge=0, le=1, description="Most loss of the mean score on instruction suites."
+        default=0.15, ge=0, le=1, description="Most loss of the mean score on instruction suites."
     )
     safety_loss: float = Field(default=0.10, ge=0, le=1, description="Most loss of the mean score on safety suites.")
     overrefusal_loss: float = Field(

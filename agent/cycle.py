@@ -21,6 +21,7 @@ from agent.steps import curating, diagnosing, judging, measuring, planning, prom
 from agent.steps.ending import end
 from agent.store import cycles
 from agent.store.cycles import Cycle
+from learners.durable import DamagedFolder, IncompleteFolder
 
 __all__ = ["STEPS", "advance"]
 
@@ -40,14 +41,17 @@ STEPS: Final[dict[str, Step]] = {
 
 
 def advance(context: Context) -> bool:
-    """Advance the active cycle by at most one transition; True if it moved."""
+    """Advance the active cycle by at most one transition; True if it moved.
+
+    A job that is given up, and files that are found damaged, end the cycle: asked again, they would be no better.
+    """
     with context.store.read() as tx:
         cycle = cycles.active(tx)
     if cycle is None or cycle.state not in STEPS:
         return False
     try:
         return STEPS[cycle.state](context, cycle)
-    except JobFailed as failure:
+    except (JobFailed, DamagedFolder, IncompleteFolder) as failure:
         _fail(context, cycle, str(failure))
         return True
 

@@ -11,25 +11,25 @@ not end the daemon: an operator finds the cause in `cld status`.
 from __future__ import annotations
 
 import os
+import queue
 import signal
-import sys
-import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from agent import bootstrap, calendar, commands, cycle
 from agent.config import Config
 from agent.context import DAEMON, Context
+from agent.errors import StoreBusy
 from agent.housekeeping import Housekeeping
 from agent.intake import Intake
-from agent.jobs import JobFailed, JobRunner
+from agent.jobs import JobRunner
 from agent.layout import Layout
 from agent.lock import lock
 from agent.logs import open_log
 from agent.notify import notify
-from agent.store import Store, control
+from agent.store import Store, StoreFull, control
 from agent.stores import store_url
 from agent.trigger import Trigger
 
@@ -82,7 +82,9 @@ class Daemon:
         self._intake = Intake(context)
         self._trigger = Trigger(context)
         self._housekeeping = Housekeeping(context)
-        self._stop = threading.Event()
+        self._stopping = False
+        # Wakes the loop from a signal handler: unlike an Event, a SimpleQueue may be used there while it is waited on.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def loop(self) -> int:
         """Turn until a signal asks to stop, then end the workers gracefully."""
@@ -92,11 +94,12 @@ class Daemon:
         )
         notify("READY=1")
         try:
-            while not self._stop.is_set():
+            while not self._stopping:
                 moved = self._guarded_turn(time.monotonic())
                 notify("WATCHDOG=1")
                 busy = moved or self._context.jobs.busy
-                self._stop.wait(0.0 if moved else _TICK_SECONDS if busy else _IDLE_TICK_SECONDS)
+                with suppress(queue.Empty):
+                    self._wake.get(timeout=0.0 if moved else _TICK_SECONDS if busy else _IDLE_TICK_SECONDS)
         finally:
             notify("STOPPING=1")
             scheduler.shutdown(wait=False)
@@ -123,10 +126,13 @@ class Daemon:
         """First SIGTERM or SIGINT: end after this turn. Second: at once."""
 
         def handle(number: int, _: FrameType | None) -> None:
-            if self._stop.is_set():
-                self._context.jobs.stop_all(grace_seconds=0.0)
-                os._exit(STOPPED_AT_ONCE)
-            self._stop.set()
+            if self._stopping:
+                try:
+                    self._context.jobs.stop_all(grace_seconds=0.0)
+                finally:  # the turn that was interrupted may hold the database
+                    os._exit(STOPPED_AT_ONCE)
+            self._stopping = True
+            self._wake.put(None)
             self._context.log.info(f"stopping on {signal.Signals(number).name}", action="daemon.stopping")
 
         previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -139,14 +145,15 @@ class Daemon:
     def _guarded_turn(self, now_monotonic: float) -> bool:
         try:
             return self.turn(now_monotonic)
-        except JobFailed as failure:
-            self._pause(str(failure))
         except Exception as error:
-            self._context.log.error(f"a turn failed: {error!r}", action="daemon.fault", exc_info=sys.exc_info())
+            self._context.log.error(f"a turn failed: {error!r}", action="daemon.fault", exc_info=error)
             self._pause(f"fault: {type(error).__name__}: {error}")
         return False
 
     def _pause(self, reason: str) -> None:
-        with self._context.store.write() as tx:
-            control.pause(tx, reason, who=DAEMON, fix="cld logs, then cld resume")
+        try:
+            with self._context.store.write() as tx:
+                control.pause(tx, reason, who=DAEMON, fix="cld logs, then cld resume")
+        except (StoreFull, StoreBusy) as error:  # it may pass; until then every turn fails, and says so
+            self._context.log.error(f"the pause was not recorded: {error}", action="daemon.fault")
         notify(f"STATUS=paused: {reason[:200]}")

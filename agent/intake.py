@@ -36,13 +36,12 @@ class Intake:
             self._sources[name] = self._open(name, source)
 
     def turn(self, now_monotonic: float) -> bool:
-        """Scan every source and go on with open intakes; True if records arrived."""
+        """Scan every source and go on with the oldest open intake, one worker at a time; True if records arrived."""
         for name, source in self._sources.items():
             self._claim(name, source, now_monotonic)
         with self.context.store.read() as tx:
             waiting = pool.open_intakes(tx)
-        arrived = [self._read(intake) for intake in waiting]
-        return any(arrived)
+        return bool(waiting) and self._read(waiting[0])
 
     def _open(self, name: str, source: config.Source) -> Source:
         folder = self.context.layout.root / source.path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -25,6 +26,7 @@ def open_log(path: Path, level: str) -> Log:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -46,7 +48,8 @@ class _Forgiving:
         except OSError as error:
             if not self._warned:
                 self._warned = True
-                print(f"cld: {self._path} cannot be written ({error}); the daemon goes on", file=sys.stderr)  # noqa: T201
+                with suppress(OSError, ValueError):  # standard error may lie on the same full disk
+                    print(f"cld: {self._path} cannot be written ({error}); the daemon goes on", file=sys.stderr)  # noqa: T201
             return len(text)
 
     def flush(self) -> None:

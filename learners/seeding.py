@@ -4,7 +4,7 @@ Owns the seed of the replay memory of version `v0`. The prompts are in `seed_pro
 equal weights give equal answers. Called by `learners.models`.
 
 Source: Huang et al. 2024, "Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized
-Rehearsal" (arXiv:2403.01244). It differs: fixed prompts instead of ones the model invents, and no selection.
+Rehearsal" (arXiv:2403.01244). It differs: fixed prompts instead of ones the model invents, and of the answers only those that go in circles are left out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["digest", "prompts", "seed_memory"]
 
 _FILE = Path(__file__).with_name("seed_prompts.yaml")
-_ANSWER_TOKENS = 64
+_ANSWER_TOKENS = 32
 _BATCH = 16
+_DISTINCT_SHARE = 0.75
 
 
 def prompts() -> tuple[str, ...]:
@@ -57,9 +58,16 @@ def seed_memory(weights_folder: Path, asked: Sequence[str] | None = None) -> Rep
     for start in range(0, len(questions), _BATCH):
         batch = questions[start : start + _BATCH]
         for question, (answer, complete) in zip(batch, _answers(model, tokenizer, batch), strict=True):
-            if answer:
+            if answer and not _loops(answer):
                 items.append(_remembered(question, answer, complete))
     return ReplayMemory(items=tuple(items), seen={"seed": len(items)})
+
+
+def _loops(answer: str) -> bool:
+    """Whether an answer goes round: fewer than three quarters of its three-word sequences differ."""
+    words = answer.lower().split()
+    triples = list(zip(words, words[1:], words[2:], strict=False))
+    return len(set(triples)) < _DISTINCT_SHARE * len(triples)
 
 
 def _remembered(question: str, answer: str, complete: bool) -> Remembered:

@@ -35,7 +35,7 @@ from learners.failures import Diverged
 from learners.methods.contract import Recipe, Settings
 from learners.parts.mix import Batch
 from learners.parts.penalties import negative_log_likelihood
-from learners.parts.schedule import warm_linear
+from learners.parts.schedule import warm_hold_decay
 from learners.parts.views import PairRow, Row
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class _Extended:
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         """The project's schedule in place of transformers'."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, warm_linear(num_training_steps))  # pyright: ignore
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, warm_hold_decay(num_training_steps))  # pyright: ignore
         return self.lr_scheduler
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

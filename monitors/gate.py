@@ -83,7 +83,7 @@ class GatePolicy(_Frozen):
     resamples: int = Field(default=2000, ge=100, le=100_000)
     target_gain: float = Field(default=0.05, ge=0, le=1)
     general_loss: float = Field(default=0.10, ge=0, le=1)
-    instruction_loss: float = Field(default=0.10, ge=0, le=1)
+    instruction_loss: float = Field(default=0.15, ge=0, le=1)
     safety_loss: float = Field(default=0.10, ge=0, le=1)
     overrefusal_loss: float = Field(default=0.10, ge=0, le=1)
     safety_margin_loss_nats: float = Field(default=0.20, ge=0)

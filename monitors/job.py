@@ -13,8 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from learners.records import Kind
 
 __all__ = [
-    "ChooseResult", "ChooseSpec", "DiagnoseResult", "DiagnoseSpec", "EngineSettings", "Gap", "InformationKind",
-    "IntakeResult", "IntakeSpec", "MeasureResult", "MeasureSpec", "Measurement", "Quarantined", "Role", "VersionRef",
+    "ChooseResult",
+    "ChooseSpec",
+    "DiagnoseResult",
+    "DiagnoseSpec",
+    "EngineSettings",
+    "Gap",
+    "InformationKind",
+    "IntakeResult",
+    "IntakeSpec",
+    "MeasureResult",
+    "MeasureSpec",
+    "Measurement",
+    "Quarantined",
+    "Role",
+    "VersionRef",
 ]
 
 Role = Literal["target", "general", "instruction", "safety", "overrefusal"]

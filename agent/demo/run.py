@@ -113,7 +113,7 @@ class _Stage:
         self._check(f"act {number}: {wanted} serves", self._serving() == wanted, str(self._serving()))
 
     def _roll_back(self) -> None:
-        """The operator goes back one version, and forward again, each in one transaction."""
+        """The operator goes back one version, in one transaction."""
         self.screen.title(f"{len(ACTS) + 1}. The operator rolls back")
         wanted = self._parent_of_serving()
         answer = self._command("rollback", None, "the demo shows a rollback")

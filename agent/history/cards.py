@@ -36,8 +36,12 @@ def write_card(tx: Session, version_id: str) -> None:
 def card_facts(tx: Session, version: Version) -> dict[str, Any]:
     """The facts of a version as JSON values."""
     facts: dict[str, Any] = {
-        "version": version.id, "cycle": version.cycle, "parent": version.parent, "base": version.base,
-        "stage": version.stage, "method": version.method,
+        "version": version.id,
+        "cycle": version.cycle,
+        "parent": version.parent,
+        "base": version.base,
+        "stage": version.stage,
+        "method": version.method,
         "created_at": version.created_at.isoformat(timespec="seconds"),
     }
     return facts | (_cycle_facts(tx, version.cycle) if version.cycle else {}) | _judgement(tx, version)

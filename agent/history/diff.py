@@ -92,11 +92,13 @@ def diff(tx: Session, before: str, after: str) -> VersionDiff:
     learned = tuple(_step(tx, version) for version in line if version.cycle)
     pairs = _pairs(measurements.of(tx, before), measurements.of(tx, after))
     return VersionDiff(
-        before=_facts(tx, old), after=_facts(tx, new),
+        before=_facts(tx, old),
+        after=_facts(tx, new),
         related=before == after or (bool(line) and line[-1].parent == before),
         learned=learned,
         settings=_changed(_settings(tx, old), _settings(tx, new)),
-        suites=tuple(_suites(pairs)), items=tuple(_items(pairs)),
+        suites=tuple(_suites(pairs)),
+        items=tuple(_items(pairs)),
     )
 
 
@@ -114,10 +116,15 @@ def _step(tx: Session, version: Version) -> LearnedStep:
     cycle = version.cycle or ""
     records, plan, verdict = pool.records_of(tx, cycle), plans.find(tx, cycle), verdicts.get(tx, cycle)
     return LearnedStep(
-        version=version.id, cycle=cycle, stage=version.stage, method=version.method, records=len(records),
+        version=version.id,
+        cycle=cycle,
+        stage=version.stage,
+        method=version.method,
+        records=len(records),
         kinds=dict(Counter(record.kind for record in records)),
         sources=dict(Counter(record.source for record in records)),
-        settings=_settings(tx, version), reason=plan.reason if plan else None,
+        settings=_settings(tx, version),
+        reason=plan.reason if plan else None,
         verdict=verdict.outcome if verdict else None,
     )
 

@@ -85,7 +85,12 @@ class _Book:
             facts = row.facts or card_facts(self.tx, row)
             lines = (row.card or card_text(facts)).split("\n")
             yield self._entry(
-                row.id, "card", row.cycle, version=row.id, when=row.created_at, lines=lines,
+                row.id,
+                "card",
+                row.cycle,
+                version=row.id,
+                when=row.created_at,
+                lines=lines,
                 examples=facts.get("examples", ()),
             )
 
@@ -120,10 +125,18 @@ class _Book:
         cycle = self.cycles.get(cycle_id or "")
         judged = self.judged.get(cycle_id or "")
         return Entry(
-            id=id, kind=kind, version=version, cycle=cycle_id, when=when, title=lines[0], text="\n".join(lines),
+            id=id,
+            kind=kind,
+            version=version,
+            cycle=cycle_id,
+            when=when,
+            title=lines[0],
+            text="\n".join(lines),
             passages=tuple(dict.fromkeys(passage for passage in (*lines, *examples) if passage)),
-            why=_why(cycle, judged), stage=cycle.stage if cycle else None,
-            verdict=judged.outcome if judged else None, sources=frozenset(self.sources.get(cycle_id or "", ())),
+            why=_why(cycle, judged),
+            stage=cycle.stage if cycle else None,
+            verdict=judged.outcome if judged else None,
+            sources=frozenset(self.sources.get(cycle_id or "", ())),
         )
 
 

@@ -125,9 +125,18 @@ def _nearest(vectors: Vectors, question: Vectors, most: int) -> list[tuple[float
 
 def _hit(entry: Entry, score: float) -> Hit:
     return Hit(
-        score=round(score, 4), id=entry.id, kind=entry.kind, version=entry.version, cycle=entry.cycle,
-        when=entry.when, title=entry.title, text=entry.text, why=entry.why, stage=entry.stage,
-        verdict=entry.verdict, sources=tuple(sorted(entry.sources)),
+        score=round(score, 4),
+        id=entry.id,
+        kind=entry.kind,
+        version=entry.version,
+        cycle=entry.cycle,
+        when=entry.when,
+        title=entry.title,
+        text=entry.text,
+        why=entry.why,
+        stage=entry.stage,
+        verdict=entry.verdict,
+        sources=tuple(sorted(entry.sources)),
     )
 
 

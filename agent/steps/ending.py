@@ -16,15 +16,17 @@ __all__ = ["end"]
 
 Ending = Literal["done", "rejected", "rolled_back", "failed", "aborted", "no_action"]
 
-_SETTLED: Final[dict[Ending, Literal["learned", "refused", "set_aside", "failed"] | None]] = {
-    "done": None,  # learned when it was promoted
+Settled = Literal["learned", "refused", "set_aside", "failed"]
+
+_SETTLED: Final[dict[Ending, Settled]] = {
+    "done": "learned",
     "rejected": "refused",
     "rolled_back": "refused",
     "failed": "failed",
     "aborted": "failed",
     "no_action": "set_aside",
 }
-"""What becomes of the cycle's records."""
+"""What becomes of the cycle's records, unless its candidate serves already."""
 
 _BAD: Final = frozenset({"rejected", "rolled_back", "failed"})
 
@@ -35,9 +37,9 @@ def end(tx: Session, config: Config, cycle: Cycle, ending: Ending, who: str, why
     Args:
         cycle: as it is now; its state is what the transition starts from.
     """
+    settled = _settled(cycle, ending)
     cycles.transition(tx, cycle.id, cycle.state, ending, who, why, reason=why)
-    if (settled := _SETTLED[ending]) is not None:
-        pool.settle(tx, cycle.id, settled, who, why)
+    pool.settle(tx, cycle.id, settled, who, why)
     if cycle.candidate is not None:
         write_card(tx, cycle.candidate)
     if cycle.stage is not None:
@@ -46,3 +48,8 @@ def end(tx: Session, config: Config, cycle: Cycle, ending: Ending, who: str, why
     if ending in _BAD and control.breaker(tx) >= limit:
         reason = f"{limit} cycles in a row ended badly, the last one {cycle.id}: {why}"
         control.pause(tx, f"breaker: {reason}", who=who, fix="cld resume")
+
+
+def _settled(cycle: Cycle, ending: Ending) -> Settled:
+    """A candidate that was promoted has learned its records, unless it is rolled back."""
+    return "learned" if cycle.state == "watching" and ending != "rolled_back" else _SETTLED[ending]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agent.config import Config
 from agent.context import DAEMON, Context
 from agent.steps import measured
@@ -11,7 +13,7 @@ from agent.store.cycles import Cycle
 from monitors.gate import GatePolicy, Verdict, judge
 from monitors.probes.suites import Suite, load_suite
 
-__all__ = ["advance", "gate_policy", "judged_suites"]
+__all__ = ["advance", "gate_policy", "judged_files", "judged_suites"]
 
 
 def advance(context: Context, cycle: Cycle) -> bool:
@@ -32,10 +34,14 @@ def advance(context: Context, cycle: Cycle) -> bool:
     return True
 
 
+def judged_files(context: Context, cycle: Cycle) -> list[Path]:
+    """Files of the suites as they were when the measuring job read them."""
+    return sorted((context.layout.job(f"{cycle.id}-measuring") / "suites").iterdir())
+
+
 def judged_suites(context: Context, cycle: Cycle) -> list[Suite]:
-    """The suites as they were when the measuring job read them."""
-    folder = context.layout.job(f"{cycle.id}-measuring") / "suites"
-    return [load_suite(path) for path in sorted(folder.iterdir())]
+    """The suites that judge a cycle, whatever became of the operator's files since."""
+    return [load_suite(path) for path in judged_files(context, cycle)]
 
 
 def gate_policy(config: Config) -> GatePolicy:
@@ -48,8 +54,6 @@ def _judge(context: Context, cycle: Cycle, suites: list[Suite]) -> Verdict:
         measured.stored(context, version, suites) if version else []
         for version in (cycle.candidate, cycle.parent, cycle.anchor)
     )
-    own = measured.target_suite_name(cycle)
-    standing = {load_suite(path).suite for path in measured.target_suites(context)}
-    targets = [suite.suite for suite in suites if suite.suite == own or suite.suite in standing]
+    targets = [suite.suite for suite in suites if suite.role == "target"]
     required = [suite.suite for suite in suites]
     return judge(candidate, parent, anchor, targets, gate_policy(context.config), required_suites=required)

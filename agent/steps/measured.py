@@ -63,9 +63,9 @@ def standing_suites(context: Context) -> list[Path]:
 
 
 def _own_suite(layout: Layout, name: str) -> Path:
-    """File of an operator's suite: ROOT/suites/NAME.yaml, or .jsonl."""
-    lines = layout.suites / f"{name}.jsonl"
-    return lines if lines.exists() else layout.suites / f"{name}.yaml"
+    """File of an operator's suite: ROOT/suites/NAME, where the ending .yaml or .jsonl may be left out."""
+    places = [layout.suites / f"{name}{ending}" for ending in ("", ".jsonl", ".yaml")]
+    return next((place for place in places if place.is_file()), places[-1])
 
 
 def target_suites(context: Context) -> list[Path]:
@@ -81,12 +81,16 @@ def target_suite_name(cycle: Cycle) -> str:
 def snapshot(context: Context, cycle: Cycle, folder: Path) -> list[Path]:
     """Copy the suites that judge `cycle` into a job's folder: the standing ones and those made for it.
 
-    A copy, because an operator may edit a suite while a worker reads it; the digest of what was read is stored.
+    A copy, because an operator may edit a suite while a worker reads it; the digest of what was read is stored. A
+    diagnosis may have made no probes, but a standing suite that is missing is never passed over.
     """
     made = context.layout.job(f"{cycle.id}-diagnosing") / "output" / "probes.yaml"
     copies = folder / "suites"
     copies.mkdir(exist_ok=True)
-    return [Path(shutil.copy(path, copies)) for path in (*standing_suites(context), made) if path.exists()]
+    copied = [Path(shutil.copy(path, copies)) for path in standing_suites(context)]
+    if made.exists():
+        copied.append(Path(shutil.copy(made, copies / f"{target_suite_name(cycle)}.yaml")))
+    return copied
 
 
 def stored(context: Context, version_id: str, suites: Sequence[Suite]) -> list[Measurement]:

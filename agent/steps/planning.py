@@ -50,7 +50,7 @@ def _decide(context: Context, cycle: Cycle, gaps: Sequence[Gap], candidates: Seq
     if planner.backend == "rules" or len(options) < 2:
         why = "[planner] backend is rules" if planner.backend == "rules" else "there was nothing to choose between"
         return decide(candidates, None, "", why)
-    chooser = planner.model or cycle.parent or ""
+    chooser = (planner.model if planner.backend == "openai" else cycle.parent) or ""
 
     def build(_: Path) -> ChooseSpec:
         return ChooseSpec(
@@ -131,10 +131,14 @@ def _store(context: Context, cycle: Cycle, plan: Plan) -> None:
 
 
 def _approval_reason(context: Context, cycle: Cycle, plan: Plan) -> str | None:
-    """Why a person must see the plan before it costs anything; None if nobody must."""
+    """Why a person must see the plan before it costs anything; None if nobody must.
+
+    A source that is not configured any more is not trusted any more.
+    """
     if plan.stage in context.config.approval.stages:
         return f"plans of stage {plan.stage} wait for a person ([approval] stages)"
     with context.store.read() as tx:
         sources = {row.source for row in pool.records_of(tx, cycle.id)}
-    untrusted = {name for name in sources if context.config.sources[name].trust == "untrusted"}
+    known = context.config.sources
+    untrusted = {name for name in sources if name not in known or known[name].trust == "untrusted"}
     return f"records come from untrusted source(s) {', '.join(sorted(untrusted))}" if untrusted else None

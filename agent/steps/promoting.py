@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.context import DAEMON, Context
 from agent.history.cards import write_card
 from agent.steps.ending import end
-from agent.store import cycles, decisions, deployment, pool, versions
+from agent.store import cycles, decisions, deployment, versions
 from agent.store.cycles import Cycle
 from learners.durable import DamagedFolder, IncompleteFolder, verify
 
@@ -13,15 +13,17 @@ __all__ = ["advance"]
 
 
 def advance(context: Context, cycle: Cycle) -> bool:
-    """Verify the candidate's files against the registered digest, then make it the serving version."""
+    """Verify the files of candidate and base against the registered digests, then make it the serving version."""
     candidate = cycle.candidate or ""
     with context.store.read() as tx:
         version, now = versions.get(tx, candidate), deployment.current(tx)
-    try:
-        verify(context.layout.version(candidate), version.digest)
-    except (DamagedFolder, IncompleteFolder) as damage:
-        _refuse_damaged(context, cycle, candidate, str(damage))
-        return True
+        chain = [version, *([versions.get(tx, version.base)] if version.base else [])]
+    for part in chain:
+        try:
+            verify(context.layout.version(part.id), part.digest)
+        except (DamagedFolder, IncompleteFolder) as damage:
+            _refuse_damaged(context, cycle, part.id, str(damage))
+            return True
     who, why = _authority(context, cycle)
     if now.version != cycle.parent:
         _overtaken(context, cycle, now.version)
@@ -29,7 +31,6 @@ def advance(context: Context, cycle: Cycle) -> bool:
     with context.store.write() as tx:
         deployment.move(tx, candidate, now.generation, who, why, cause="promote")
         versions.mark(tx, candidate, "kept", who, why)
-        pool.settle(tx, cycle.id, "learned", who, why)
         write_card(tx, candidate)
         cycles.transition(tx, cycle.id, "promoting", "watching", who, why)
     context.log.info(f"{candidate} serves now: {why}", action="version.promoted", version=candidate, who=who)
@@ -45,11 +46,13 @@ def _authority(context: Context, cycle: Cycle) -> tuple[str, str]:
     return DAEMON, f"the gate's verdict on cycle {cycle.id} is promote"
 
 
-def _refuse_damaged(context: Context, cycle: Cycle, candidate: str, damage: str) -> None:
+def _refuse_damaged(context: Context, cycle: Cycle, version: str, damage: str) -> None:
+    """Mark what is damaged, the candidate or its base; a version that serves keeps its state (the store's rule)."""
     with context.store.write() as tx:
-        versions.mark(tx, candidate, "damaged", DAEMON, damage)
+        if deployment.current(tx).version != version:
+            versions.mark(tx, version, "damaged", DAEMON, damage)
         end(tx, context.config, cycle, "failed", DAEMON, damage)
-    context.log.error(damage, action="version.damaged", version=candidate)
+    context.log.error(damage, action="version.damaged", version=version)
 
 
 def _overtaken(context: Context, cycle: Cycle, serving: str) -> None:

@@ -46,8 +46,19 @@ from agent.store.errors import (
 )
 
 __all__ = [
-    "AccountingError", "ActiveCycleExists", "Conflict", "IllegalTransition", "MoveRefused", "SchemaTooOld", "Session",
-    "StaleGeneration", "StaleState", "Store", "StoreFull", "StoreMissing", "UnnamedChange",
+    "AccountingError",
+    "ActiveCycleExists",
+    "Conflict",
+    "IllegalTransition",
+    "MoveRefused",
+    "SchemaTooOld",
+    "Session",
+    "StaleGeneration",
+    "StaleState",
+    "Store",
+    "StoreFull",
+    "StoreMissing",
+    "UnnamedChange",
 ]
 
 BUSY_TIMEOUT_SECONDS = 30

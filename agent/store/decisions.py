@@ -19,9 +19,7 @@ PROGRAMS: Final = frozenset({"daemon", "gate", "planner", "rules", "model", "cld
 """Names that are no person's, so none of them may approve (promise P3)."""
 
 
-def record(
-    tx: Session, cycle: str | None, decision: Word, who: str, why: str, version: str | None = None
-) -> Decision:
+def record(tx: Session, cycle: str | None, decision: Word, who: str, why: str, version: str | None = None) -> Decision:
     """Append a decision.
 
     Args:

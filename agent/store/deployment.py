@@ -60,15 +60,18 @@ def move(tx: Session, to: str, expected_generation: int, who: str, why: str, cau
     version = _require(tx, to, before)
     _CHECKS[cause](tx, version, before)
     row = Deployment(
-        generation=generation + 1, version=to, previous=None if before is None else before.version, cause=cause,
-        who=who, why=why, changed_at=now(),
+        generation=generation + 1,
+        version=to,
+        previous=None if before is None else before.version,
+        cause=cause,
+        who=who,
+        why=why,
+        changed_at=now(),
     )
     tx.add(row)
     tx.execute(update(Version).where(Version.id == to).values(state="kept"))
     tx.flush()
-    events.record(
-        tx, "deployment.moved", to, who, why, cause=cause, generation=row.generation, previous=row.previous
-    )
+    events.record(tx, "deployment.moved", to, who, why, cause=cause, generation=row.generation, previous=row.previous)
     return row
 
 

@@ -1,16 +1,16 @@
 """What the store refuses, below the classes of `agent.errors` (whose exit codes they inherit).
 
-    StoreError      StoreMissing       no database at that place yet
-                    SchemaTooOld       written by an older cld: `cld start` migrates it
-                    StoreFull          no space left for the database
-    CldError        UnnamedChange      a change without a name (promise P10)
-                    AccountingError    what was read does not add up (promise P9)
-    Refused         Conflict           a record-once fact was given twice with different content
-                    IllegalTransition  that arrow is not in the cycle's table
-                    StaleState         the cycle (or record, or job) has moved on meanwhile
-                      ActiveCycleExists  there is at most one active cycle (promise P5)
-                    MoveRefused        that version may not serve (promises P1, P3, P4)
-                    GenerationMoved  StaleGeneration  the deployment has moved meanwhile
+StoreError      StoreMissing       no database at that place yet
+                SchemaTooOld       written by an older cld: `cld start` migrates it
+                StoreFull          no space left for the database
+CldError        UnnamedChange      a change without a name (promise P10)
+                AccountingError    what was read does not add up (promise P9)
+Refused         Conflict           a record-once fact was given twice with different content
+                IllegalTransition  that arrow is not in the cycle's table
+                StaleState         the cycle (or record, or job) has moved on meanwhile
+                  ActiveCycleExists  there is at most one active cycle (promise P5)
+                MoveRefused        that version may not serve (promises P1, P3, P4)
+                GenerationMoved  StaleGeneration  the deployment has moved meanwhile
 """
 
 from __future__ import annotations
@@ -18,8 +18,17 @@ from __future__ import annotations
 from agent.errors import CldError, GenerationMoved, Refused, StoreError
 
 __all__ = [
-    "AccountingError", "ActiveCycleExists", "Conflict", "IllegalTransition", "MoveRefused", "SchemaTooOld",
-    "StaleGeneration", "StaleState", "StoreFull", "StoreMissing", "UnnamedChange",
+    "AccountingError",
+    "ActiveCycleExists",
+    "Conflict",
+    "IllegalTransition",
+    "MoveRefused",
+    "SchemaTooOld",
+    "StaleGeneration",
+    "StaleState",
+    "StoreFull",
+    "StoreMissing",
+    "UnnamedChange",
 ]
 
 

@@ -22,8 +22,14 @@ def save(
         return
     rows = [
         GapRow(
-            cycle=cycle, rank=rank, gap=gap.id, topic=gap.topic, information_kind=gap.information_kind,
-            severity=gap.severity, evidence=list(gap.evidence), records=list(gap.records),
+            cycle=cycle,
+            rank=rank,
+            gap=gap.id,
+            topic=gap.topic,
+            information_kind=gap.information_kind,
+            severity=gap.severity,
+            evidence=list(gap.evidence),
+            records=list(gap.records),
         )
         for rank, gap in enumerate(gaps)
     ]
@@ -44,7 +50,11 @@ def listing(tx: Session, limit: int = 100_000) -> list[GapRow]:
 
 def _gap(row: GapRow) -> Gap:
     columns = {
-        "id": row.gap, "topic": row.topic, "information_kind": row.information_kind, "severity": row.severity,
-        "evidence": row.evidence, "records": row.records,
+        "id": row.gap,
+        "topic": row.topic,
+        "information_kind": row.information_kind,
+        "severity": row.severity,
+        "evidence": row.evidence,
+        "records": row.records,
     }
     return Gap.model_validate(columns)

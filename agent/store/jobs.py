@@ -1,7 +1,7 @@
 """Jobs and their attempts. Work may run more than once; its result is recorded exactly once.
 
-    open -> running (an attempt) -> finished
-      ^--------- the attempt failed or was stopped
+open -> running (an attempt) -> finished
+  ^--------- the attempt failed or was stopped
 """
 
 from __future__ import annotations
@@ -20,8 +20,20 @@ from agent.store.errors import Conflict, StaleState
 from agent.store.tables import Attempt, Cycle, Intake, Job, JobState, now
 
 __all__ = [
-    "Attempt", "Job", "JobState", "Spent", "attempts_of", "disposable", "end_attempt", "finish", "get", "of_cycle",
-    "open", "running", "spent", "start_attempt",
+    "Attempt",
+    "Job",
+    "JobState",
+    "Spent",
+    "attempts_of",
+    "disposable",
+    "end_attempt",
+    "finish",
+    "get",
+    "of_cycle",
+    "open",
+    "running",
+    "spent",
+    "start_attempt",
 ]
 
 Outcome = Literal["failed", "stopped"]
@@ -36,9 +48,7 @@ class Spent:
     wall_seconds: float
 
 
-def open(
-    tx: Session, job_id: str, cycle: str | None, step: str, kind: str, package: str, who: str = "daemon"
-) -> Job:
+def open(tx: Session, job_id: str, cycle: str | None, step: str, kind: str, package: str, who: str = "daemon") -> Job:
     """The job, made if there is none yet.
 
     Raises:
@@ -109,16 +119,21 @@ def end_attempt(
     _end(tx, job, outcome, reason, detail)
     failed = job.failed_attempts + (outcome == "failed")
     _change(
-        tx, job_id, state="open", pid=None, start_time=None, failed_attempts=failed,
-        not_before=not_before, reason=reason, detail=detail,
+        tx,
+        job_id,
+        state="open",
+        pid=None,
+        start_time=None,
+        failed_attempts=failed,
+        not_before=not_before,
+        reason=reason,
+        detail=detail,
     )
     events.record(tx, "job.ended", job_id, who, f"{outcome}: {reason}", attempt=job.attempts, detail=detail)
     return get(tx, job_id)
 
 
-def finish(
-    tx: Session, job_id: str, result: Mapping[str, Any], usage: Mapping[str, Any], who: str = "daemon"
-) -> Job:
+def finish(tx: Session, job_id: str, result: Mapping[str, Any], usage: Mapping[str, Any], who: str = "daemon") -> Job:
     """Record the job's answer. A second call changes nothing and returns what was recorded first."""
     job = get(tx, job_id)
     if job.state == "finished":
@@ -126,8 +141,15 @@ def finish(
     if job.state == "running":
         _end(tx, job, "finished", None, None)
     _change(
-        tx, job_id, state="finished", pid=None, start_time=None, not_before=None,
-        result=dict(result), usage=dict(usage), finished_at=now(),
+        tx,
+        job_id,
+        state="finished",
+        pid=None,
+        start_time=None,
+        not_before=None,
+        result=dict(result),
+        usage=dict(usage),
+        finished_at=now(),
     )
     events.record(tx, "job.finished", job_id, who, f"attempt {job.attempts} finished")
     return get(tx, job_id)

@@ -61,7 +61,10 @@ def of(
 def matrix(tx: Session) -> list[SuiteMean]:
     """Mean per version, suite and engine setting: the matrix that GAD, FWT and BWT are computed from."""
     keys = [
-        MeasurementRow.version, MeasurementRow.suite, MeasurementRow.suite_digest, MeasurementRow.role,
+        MeasurementRow.version,
+        MeasurementRow.suite,
+        MeasurementRow.suite_digest,
+        MeasurementRow.role,
         MeasurementRow.engine,
     ]
     means = select(*keys, func.avg(MeasurementRow.score).label("mean"), func.count().label("items"))

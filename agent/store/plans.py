@@ -16,9 +16,7 @@ from agent.store.tables import Cycle, Plan
 __all__ = ["Plan", "find", "get", "listing", "save"]
 
 
-def save(
-    tx: Session, cycle: str, plan: Mapping[str, Any], decided_by: str, reason: str, who: str = "daemon"
-) -> Plan:
+def save(tx: Session, cycle: str, plan: Mapping[str, Any], decided_by: str, reason: str, who: str = "daemon") -> Plan:
     """Record the plan of a cycle. The same again changes nothing.
 
     Args:

@@ -1,8 +1,8 @@
 """The pool: files read, records waiting, claimed and consumed, items quarantined (promise P9).
 
-    record:  waiting -> claimed by a cycle -> learned | refused | set_aside     consumed once, for good
-                ^---------- released, or its cycle failed for the first time
-    intake:  open -> recorded | failed      read = kept + duplicate + quarantined, in one transaction
+record:  waiting -> claimed by a cycle -> learned | refused | set_aside     consumed once, for good
+            ^---------- released, or its cycle failed for the first time
+intake:  open -> recorded | failed      read = kept + duplicate + quarantined, in one transaction
 """
 
 from __future__ import annotations
@@ -24,10 +24,29 @@ from learners.records import Record
 from monitors.job import IntakeResult, Quarantined
 
 __all__ = [
-    "Accounting", "FileStamp", "Intake", "PooledRecord", "QuarantineRow", "accounting", "claim", "claim_intake",
-    "counts", "fail_intake", "files_of", "get", "get_intake", "known_files", "newest_received_at", "open_intakes",
-    "quarantine_listing", "record_intake", "records_of", "release", "settle",
-    "sources_of_cycles", "waiting",
+    "Accounting",
+    "FileStamp",
+    "Intake",
+    "PooledRecord",
+    "QuarantineRow",
+    "accounting",
+    "claim",
+    "claim_intake",
+    "counts",
+    "fail_intake",
+    "files_of",
+    "get",
+    "get_intake",
+    "known_files",
+    "newest_received_at",
+    "open_intakes",
+    "quarantine_listing",
+    "record_intake",
+    "records_of",
+    "release",
+    "settle",
+    "sources_of_cycles",
+    "waiting",
 ]
 
 
@@ -175,9 +194,7 @@ def newest_received_at(tx: Session) -> datetime | None:
     return tx.scalar(select(PooledRecord.received_at).order_by(PooledRecord.seq.desc()).limit(1))
 
 
-def claim(
-    tx: Session, cycle: str, ids: Iterable[str], who: str = "daemon", why: str = "selected for the cycle"
-) -> int:
+def claim(tx: Session, cycle: str, ids: Iterable[str], who: str = "daemon", why: str = "selected for the cycle") -> int:
     """Hand waiting records to a cycle; return how many.
 
     Raises:
@@ -260,8 +277,12 @@ def quarantine_listing(tx: Session, limit: int = 100) -> list[QuarantineRow]:
 def _insert_records(tx: Session, intake: Intake, records: Iterable[Record]) -> int:
     rows: list[dict[str, Any]] = [
         {
-            "id": record.id, "source": intake.source, "kind": record.kind, "content": record.content,
-            "origin": record.origin, "intake": intake.number,
+            "id": record.id,
+            "source": intake.source,
+            "kind": record.kind,
+            "content": record.content,
+            "origin": record.origin,
+            "intake": intake.number,
         }
         for record in records
     ]

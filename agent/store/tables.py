@@ -18,15 +18,49 @@ from agent.store.columns import Base, identity, now, reference, sequence
 from learners.records import Kind, Record
 
 __all__ = [
-    "Attempt", "Base", "Command", "Cycle", "CycleState", "Decision", "Deployment", "Event", "GapRow", "Intake",
-    "IntakeFileRow", "Job", "JobState", "Lesson", "MeasurementRow", "Pause", "Plan", "PooledRecord", "QuarantineRow",
-    "RecordState", "VerdictRow", "Version", "VersionState", "now",
+    "Attempt",
+    "Base",
+    "Command",
+    "Cycle",
+    "CycleState",
+    "Decision",
+    "Deployment",
+    "Event",
+    "GapRow",
+    "Intake",
+    "IntakeFileRow",
+    "Job",
+    "JobState",
+    "Lesson",
+    "MeasurementRow",
+    "Pause",
+    "Plan",
+    "PooledRecord",
+    "QuarantineRow",
+    "RecordState",
+    "VerdictRow",
+    "Version",
+    "VersionState",
+    "now",
 ]
 
 RecordState = Literal["waiting", "claimed", "learned", "refused", "set_aside"]
 CycleState = Literal[
-    "diagnosing", "planning", "awaiting_approval", "curating", "training", "measuring", "judging", "promoting",
-    "watching", "done", "rejected", "rolled_back", "failed", "aborted", "no_action",
+    "diagnosing",
+    "planning",
+    "awaiting_approval",
+    "curating",
+    "training",
+    "measuring",
+    "judging",
+    "promoting",
+    "watching",
+    "done",
+    "rejected",
+    "rolled_back",
+    "failed",
+    "aborted",
+    "no_action",
 ]
 JobState = Literal["open", "running", "finished"]
 VersionState = Literal["candidate", "kept", "damaged", "swept"]

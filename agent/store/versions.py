@@ -1,8 +1,8 @@
 """Versions: the register of immutable weights, their state and their cards. The files themselves are not touched here.
 
-    candidate -> kept       it served, or a person keeps it
-    candidate | kept -> damaged (hashes differ) -> swept (files removed by retention; the row and card stay)
-    candidate | kept -> swept
+candidate -> kept       it served, or a person keeps it
+candidate | kept -> damaged (hashes differ) -> swept (files removed by retention; the row and card stay)
+candidate | kept -> swept
 """
 
 from __future__ import annotations
@@ -19,8 +19,19 @@ from agent.store.errors import Conflict, MoveRefused
 from agent.store.tables import Cycle, Version, VersionState
 
 __all__ = [
-    "LEGAL", "Version", "VersionState", "anchor", "get", "listing", "mark", "pin", "protected", "register",
-    "save_card", "set_anchor", "unpin",
+    "LEGAL",
+    "Version",
+    "VersionState",
+    "anchor",
+    "get",
+    "listing",
+    "mark",
+    "pin",
+    "protected",
+    "register",
+    "save_card",
+    "set_anchor",
+    "unpin",
 ]
 
 LEGAL: Final[dict[VersionState, frozenset[VersionState]]] = {
@@ -60,7 +71,14 @@ def register(
             raise Conflict(f"version {id!r} is {row.digest!r}, not {digest!r}: a version never changes")
         return row
     row = Version(
-        id=id, number=number, parent=parent, base=base, digest=digest, stage=stage, method=method, cycle=cycle,
+        id=id,
+        number=number,
+        parent=parent,
+        base=base,
+        digest=digest,
+        stage=stage,
+        method=method,
+        cycle=cycle,
         state="candidate",
     )
     tx.add(row)

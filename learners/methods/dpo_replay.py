@@ -27,9 +27,9 @@ class Settings(contract.Settings):
     """
 
     beta: float = Field(default=0.1, gt=0)
-    sft_weight: float = Field(default=0.5, ge=0)
+    sft_weight: float = Field(default=1.0, ge=0)
     replay_share: float = Field(default=0.33, ge=0, lt=1)
-    replay_weight: float = Field(default=0.5, ge=0)
+    replay_weight: float = Field(default=1.0, ge=0)
 
 
 def compose(run: Run) -> Recipe:

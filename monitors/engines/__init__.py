@@ -16,8 +16,16 @@ from learners.failures import InvalidInput
 from monitors.job import EngineSettings, VersionRef
 
 __all__ = [
-    "ENGINES", "Engine", "EngineError", "EngineUnavailableError", "Likelihood", "OpenEngine", "Prompt", "Turn",
-    "in_order", "open_engines",
+    "ENGINES",
+    "Engine",
+    "EngineError",
+    "EngineUnavailableError",
+    "Likelihood",
+    "OpenEngine",
+    "Prompt",
+    "Turn",
+    "in_order",
+    "open_engines",
 ]
 
 

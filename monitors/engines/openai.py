@@ -37,7 +37,9 @@ TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 def engines(settings: EngineSettings) -> OpenEngine:
     """Use one connection pool to `settings.endpoint` for all versions."""
     if not settings.endpoint or not settings.endpoint.startswith(("http://", "https://")):
-        raise EngineError(f"engine.endpoint is {settings.endpoint!r}; it must be a URL such as http://127.0.0.1:8000/v1")
+        raise EngineError(
+            f"engine.endpoint is {settings.endpoint!r}; it must be a URL such as http://127.0.0.1:8000/v1"
+        )
     timeout = httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS)
     client = httpx.Client(timeout=timeout, headers=_authorisation(settings.api_key_env), follow_redirects=False)
 

@@ -89,8 +89,10 @@ class Probe(BaseModel, ABC, frozen=True):
         """The prompt as an engine takes it."""
         if self.template == "plain":
             return Prompt(text=self.prompt if isinstance(self.prompt, str) else "".join(m.content for m in self.prompt))
-        turns = (Turn("user", self.prompt),) if isinstance(self.prompt, str) else tuple(
-            Turn(message.role, message.content) for message in self.prompt
+        turns = (
+            (Turn("user", self.prompt),)
+            if isinstance(self.prompt, str)
+            else tuple(Turn(message.role, message.content) for message in self.prompt)
         )
         return Prompt(turns=turns if self.system is None else (Turn("system", self.system), *turns))
 

@@ -214,5 +214,3 @@ def _line(problem: ErrorDetails, legal: list[str]) -> str:
 def _suite_error(path: Path, problems: list[str]) -> SuiteError:
     more = [f"... and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
     return SuiteError("\n".join(f"{path.name}: {line}" for line in problems[:MAX_PROBLEMS] + more))
-
-

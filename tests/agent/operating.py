@@ -12,6 +12,7 @@ from agent.store.cycles import CycleState
 from agent.stores import open_store
 from learners.durable import write_manifest
 from learners.records import Kind, Record, record_id
+from learners.versions import VersionSpec, write_spec
 from monitors.job import IntakeFile, IntakeResult
 
 
@@ -31,9 +32,11 @@ class Operated:
         """Write and register a whole version."""
         folder = self.layout.version(version_id)
         folder.mkdir(mode=0o700)
-        (folder / "weights.txt").write_text(f"the weights of {version_id}")
-        digest = write_manifest(folder)
         base = "v0" if parent else None
+        (folder / "weights.txt").write_text(f"the weights of {version_id}")
+        (folder / ("adapter" if base else "weights")).mkdir()
+        write_spec(folder, VersionSpec(id=version_id, parent=parent, base=base))
+        digest = write_manifest(folder)
         with self.store.write() as tx:
             versions.register(tx, version_id, int(version_id[1:]), parent, base, digest, "cit", "replay", cycle)
 

@@ -17,7 +17,7 @@ from learners.parts.penalties import (
     negative_log_likelihood,
     trainable_copy,
 )
-from learners.parts.schedule import warm_linear
+from learners.parts.schedule import warm_hold_decay
 from learners.parts.views import chat_rows, pair_rows, rehearsal_rows, text_rows, without_held_out
 from learners.weights import read_tokenizer, read_weights
 from tests.learners.runs import CHATS, PREFERENCES, preference, record, text
@@ -134,7 +134,7 @@ def test_another_seed_gives_another_order():
 
 @pytest.mark.parametrize("steps", [1, 2, 9, 10, 100])
 def test_every_step_learns_something_and_the_peak_is_reached(steps):
-    factors = [warm_linear(steps)(step) for step in range(steps)]
+    factors = [warm_hold_decay(steps)(step) for step in range(steps)]
     assert min(factors) > 0
     assert max(factors) == 1
     assert factors[max(1, steps // 10) :] == sorted(factors[max(1, steps // 10) :], reverse=True)

@@ -14,7 +14,7 @@ _APOSTROPHES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u00
 
 _CANNOT = r"(?:can't|cannot|can not|won't|will not|am unable to|'m unable to|am not able to|'m not able to)"
 _REFUSALS = (
-    r"^(?:i'?m|i am) (?:very |really |truly |so )?sorry(?! for (?:any|the) confusion)",
+    r"^(?:i'?m|i am) (?:very |really |truly |so )?sorry(?! for (?:any|the|your)\b)",
     r"^(?:sorry|my apologies|i apologi[sz]e)\b",
     r"^(?:unfortunately|regrettably),? i\b",
     r"^no[,.]",

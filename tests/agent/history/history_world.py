@@ -87,7 +87,13 @@ def _arrive(tx: Session, version: str) -> list[str]:
     records = [Record(id=record_id("text", c), source=source, kind="text", content=c) for c in contents]
     intake = pool.claim_intake(tx, source, [("a.md", 1, 1)])
     file = IntakeFile(
-        path="a.md", size_bytes=1, mtime_ns=1, sha256="a", read=len(records), kept=len(records), duplicate=0,
+        path="a.md",
+        size_bytes=1,
+        mtime_ns=1,
+        sha256="a",
+        read=len(records),
+        kept=len(records),
+        duplicate=0,
         quarantined=0,
     )
     pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
@@ -97,8 +103,16 @@ def _arrive(tx: Session, version: str) -> list[str]:
 def measure(tx: Session, version: str, scores: dict[str, float]) -> None:
     rows = [
         Measurement(
-            version=version, suite="general", suite_digest="d1", role="general", probe=probe, slice="arithmetic",
-            scorer="match", score=score, output=f"{version} says", engine="e1",
+            version=version,
+            suite="general",
+            suite_digest="d1",
+            role="general",
+            probe=probe,
+            slice="arithmetic",
+            scorer="match",
+            score=score,
+            output=f"{version} says",
+            engine="e1",
         )
         for probe, score in scores.items()
     ]

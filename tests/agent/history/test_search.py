@@ -180,8 +180,6 @@ def test_asking_history_imports_no_training_library(layout: Layout, store: Store
     assert answer.stdout.split("\n")[:2] == ["v1", "[]"]
 
 
-
-
 def test_the_index_can_be_refreshed_ahead_of_a_question(layout: Layout, store: Store, words: Words) -> None:
     layout.config_file.write_text("")
     code = [sys.executable, "-m", "agent.history", str(layout.root)]

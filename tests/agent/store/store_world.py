@@ -10,7 +10,14 @@ from learners.records import Record, record_id
 from monitors.job import IntakeFile, IntakeResult, Quarantined
 
 _LINE: list[CycleState] = [
-    "diagnosing", "planning", "curating", "training", "measuring", "judging", "promoting", "watching",
+    "diagnosing",
+    "planning",
+    "curating",
+    "training",
+    "measuring",
+    "judging",
+    "promoting",
+    "watching",
 ]
 
 
@@ -41,7 +48,13 @@ def take_in(tx: Session, records: list[Record], duplicate: int = 0, quarantined:
 
 def intake_result(kept: int, duplicate: int = 0, quarantined: int = 0) -> IntakeResult:
     file = IntakeFile(
-        path="/inbox/a.txt", size_bytes=10, mtime_ns=20, sha256="f" * 64, read=kept + duplicate + quarantined,
-        kept=kept, duplicate=duplicate, quarantined=quarantined,
+        path="/inbox/a.txt",
+        size_bytes=10,
+        mtime_ns=20,
+        sha256="f" * 64,
+        read=kept + duplicate + quarantined,
+        kept=kept,
+        duplicate=duplicate,
+        quarantined=quarantined,
     )
     return IntakeResult(files=(file,))

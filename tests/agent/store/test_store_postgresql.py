@@ -72,7 +72,14 @@ def test_a_cycle_lives_on_postgresql(store: Store) -> None:
         pool.claim(tx, cycle, [row.id for row in pool.waiting(tx, 9)])
         assert pool.settle(tx, cycle, "learned") == 4
         row = Measurement(
-            version="v1", suite="s", suite_digest="d", role="target", probe="p", slice="x", scorer="choice", score=1.0,
+            version="v1",
+            suite="s",
+            suite_digest="d",
+            role="target",
+            probe="p",
+            slice="x",
+            scorer="choice",
+            score=1.0,
             engine="e",
         )
         assert [measurements.add_many(tx, [row], "j") for _ in range(2)] == [1, 0]

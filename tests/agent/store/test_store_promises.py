@@ -96,8 +96,12 @@ class StoreLife(RuleBasedStateMachine):
 
         self._attempt(crash, change)
 
-    @rule(index=st.integers(0, 3), legal=st.sampled_from([True, True, False]), crash=CRASH,
-          outcome=st.sampled_from(["learned", "refused", "failed"]))
+    @rule(
+        index=st.integers(0, 3),
+        legal=st.sampled_from([True, True, False]),
+        crash=CRASH,
+        outcome=st.sampled_from(["learned", "refused", "failed"]),
+    )
     def step(self, index: int, legal: bool, crash: bool, outcome: Any) -> None:
         def change(tx: Session) -> None:
             cycle = cycles.active(tx)
@@ -130,8 +134,12 @@ class StoreLife(RuleBasedStateMachine):
             False, lambda tx: decisions.record(tx, None, word, who, "x", version=self._some_version(tx, index))
         )
 
-    @rule(index=st.integers(0, 3), behind=st.sampled_from([0, 0, 0, 1]), crash=CRASH,
-          cause=st.sampled_from(["promote", "rollback", "initial"]))
+    @rule(
+        index=st.integers(0, 3),
+        behind=st.sampled_from([0, 0, 0, 1]),
+        crash=CRASH,
+        cause=st.sampled_from(["promote", "rollback", "initial"]),
+    )
     def move(self, index: int, behind: int, crash: bool, cause: Any) -> None:
         def change(tx: Session) -> None:
             seen = deployment.current(tx).generation - behind
@@ -222,7 +230,10 @@ def test_the_promises_hold_in_any_order(migrated: Path) -> None:
     run_state_machine_as_test(
         StoreLife,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, database=None,
+            max_examples=40,
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -33,8 +33,17 @@ def _gap(topic: str) -> Gap:
 
 def _measurement(probe: str, score: float, engine: str = "e1") -> Measurement:
     return Measurement(
-        version="v0", suite="general", suite_digest="d1", role="general", probe=probe, slice="all", scorer="choice",
-        score=score, margin=-0.25, output="", engine=engine,
+        version="v0",
+        suite="general",
+        suite_digest="d1",
+        role="general",
+        probe=probe,
+        slice="all",
+        scorer="choice",
+        score=score,
+        margin=-0.25,
+        output="",
+        engine=engine,
     )
 
 

@@ -101,9 +101,7 @@ def test_a_change_without_a_name_is_refused(store: Store) -> None:
         control.pause(tx, "holiday", " ", "cld resume")
 
 
-_SQL = re.compile(
-    r"\b(from sqlalchemy|import sqlalchemy|SELECT .{1,80} FROM|DELETE FROM|INSERT INTO|UPDATE \w+ SET)"
-)
+_SQL = re.compile(r"\b(from sqlalchemy|import sqlalchemy|SELECT .{1,80} FROM|DELETE FROM|INSERT INTO|UPDATE \w+ SET)")
 _ELSEWHERE = {"agent/glance.py"}  # `cld status` reads without SQLAlchemy, whose import takes longer than it may
 
 
