@@ -135,15 +135,15 @@ def suites(layout: Layout, config: Config) -> list[dict[str, Any]]:
     Raises:
         NotFound: a name in [probes] suites is neither shipped nor a file in ROOT/suites.
     """
+    from agent.steps.measured import suite_file
     from monitors.probes.suites import load_suite, shipped_suites
 
-    shipped = shipped_suites()
     rows: list[dict[str, Any]] = []
     for name in config.probes.suites:
-        path = shipped.get(name) or layout.suites / name
+        path = suite_file(layout, name)
         if not path.is_file():
             raise NotFound(
-                f"{name!r} in [probes] suites is no suite: shipped are {', '.join(sorted(shipped))}, "
+                f"{name!r} in [probes] suites is no suite: shipped are {', '.join(sorted(shipped_suites()))}, "
                 f"and {str(path)!r} is not there"
             )
         suite = load_suite(path)

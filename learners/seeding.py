@@ -4,7 +4,8 @@ Owns the seed of the replay memory of version `v0`. The prompts are in `seed_pro
 equal weights give equal answers. Called by `learners.models`.
 
 Source: Huang et al. 2024, "Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized
-Rehearsal" (arXiv:2403.01244). It differs: fixed prompts instead of ones the model invents, and of the answers only those that go in circles are left out.
+Rehearsal" (arXiv:2403.01244). It differs: fixed prompts instead of ones the model invents, and of the answers only
+those that go in circles are left out.
 """
 
 from __future__ import annotations

@@ -53,6 +53,9 @@ def run(folder: Path, report_file: Path) -> int:
     try:
         background.start(layout)
         stage.play()
+    except BaseException as error:
+        stage.report.checks.append(Check("the demo is played to its end", ok=False, found=repr(error)))
+        raise
     finally:
         background.stop(layout)
         stage.report.cycles = cycle_rows(store) if layout.database.exists() else []

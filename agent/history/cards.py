@@ -107,14 +107,16 @@ def _cycle_facts(tx: Session, cycle: str) -> dict[str, Any]:
 
 def _judgement(tx: Session, version: Version) -> dict[str, Any]:
     latest = verdicts.latest_of(tx, version.id)
-    verdict: Mapping[str, Any] = latest.verdict if latest else {}
+    judged = verdicts.get(tx, version.cycle) if version.cycle else None
+    verdict: Mapping[str, Any] = judged.verdict if judged else {}  # the re-check's holds reasons and no scores
+    reasons = (latest.verdict.get("reasons") if latest else None) or verdict.get("reasons", ())
     suites: Sequence[Mapping[str, Any]] = verdict.get("suites", ())
     compared = [row for row in suites if row["against"] == "parent" and row.get("before") is not None]
     said = decisions.of_cycle(tx, version.cycle) if version.cycle else []
     columns = ("suite", "role", "before", "after", "unit")
     return {
         "verdict": latest.outcome if latest else None,
-        "reasons": list(verdict.get("reasons", ())),
+        "reasons": list(reasons),
         "scores": [{key: row[key] for key in columns if key in row} for row in compared],
         "hurt": _hurt(row for row in suites if row.get("outcome") == "fail" or row.get("broken_slices")),
         **{key: verdict.get(key) for key in ("gad", "ifd", "sd", "overrefusal", "target_before", "target_after")},

@@ -26,7 +26,7 @@ def advance(context: Context, cycle: Cycle) -> bool:
             suite=f"{cycle.id}-target",
             version=measured.reference(context.layout, parent),
             records=folder / "records.jsonl",
-            suites=tuple(measured.target_suites(context)),
+            suites=tuple(measured.copied(measured.target_suites(context), folder)),
             engine=measured.engine_settings(context.config),
             seed=context.config.training.seed,
         )

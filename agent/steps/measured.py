@@ -20,6 +20,7 @@ from monitors.probes.suites import Suite, load_suite, shipped_suites
 
 __all__ = [
     "compared_versions",
+    "copied",
     "engine_settings",
     "measured_keys",
     "reference",
@@ -27,6 +28,7 @@ __all__ = [
     "snapshot",
     "standing_suites",
     "stored",
+    "suite_file",
     "target_suite_name",
     "target_suites",
 ]
@@ -58,12 +60,13 @@ def compared_versions(cycle: Cycle) -> list[str]:
 
 def standing_suites(context: Context) -> list[Path]:
     """Files of the configured suites: shipped ones by name, the operator's own from ROOT/suites/."""
-    shipped = shipped_suites()
-    return [shipped.get(name) or _own_suite(context.layout, name) for name in context.config.probes.suites]
+    return [suite_file(context.layout, name) for name in context.config.probes.suites]
 
 
-def _own_suite(layout: Layout, name: str) -> Path:
-    """File of an operator's suite: ROOT/suites/NAME, where the ending .yaml or .jsonl may be left out."""
+def suite_file(layout: Layout, name: str) -> Path:
+    """File of a suite by its name in [probes] suites; the operator's own may be named without .yaml or .jsonl."""
+    if (shipped := shipped_suites().get(name)) is not None:
+        return shipped
     places = [layout.suites / f"{name}{ending}" for ending in ("", ".jsonl", ".yaml")]
     return next((place for place in places if place.is_file()), places[-1])
 
@@ -81,16 +84,20 @@ def target_suite_name(cycle: Cycle) -> str:
 def snapshot(context: Context, cycle: Cycle, folder: Path) -> list[Path]:
     """Copy the suites that judge `cycle` into a job's folder: the standing ones and those made for it.
 
-    A copy, because an operator may edit a suite while a worker reads it; the digest of what was read is stored. A
-    diagnosis may have made no probes, but a standing suite that is missing is never passed over.
+    A diagnosis may have made no probes, but a standing suite that is missing is never passed over.
     """
     made = context.layout.job(f"{cycle.id}-diagnosing") / "output" / "probes.yaml"
+    copies = copied(standing_suites(context), folder)
+    if made.exists():
+        copies.append(Path(shutil.copy(made, folder / "suites" / f"{target_suite_name(cycle)}.yaml")))
+    return copies
+
+
+def copied(suites: Sequence[Path], folder: Path) -> list[Path]:
+    """Copies of suites in a job's folder, because an operator may edit a suite while a worker reads it."""
     copies = folder / "suites"
     copies.mkdir(exist_ok=True)
-    copied = [Path(shutil.copy(path, copies)) for path in standing_suites(context)]
-    if made.exists():
-        copied.append(Path(shutil.copy(made, copies / f"{target_suite_name(cycle)}.yaml")))
-    return copied
+    return [Path(shutil.copy(path, copies)) for path in suites]
 
 
 def stored(context: Context, version_id: str, suites: Sequence[Suite]) -> list[Measurement]:

@@ -58,6 +58,7 @@ class Play(Scene):
         scores: by suite; a suite that is not named keeps everything, the targets of a cycle go from 0 to 1.
         holding_out: how many of the cycle's records the diagnosis holds out.
         choice: what the choosing model answers.
+        leaving_out: name of a suite that the measuring worker forgets.
     """
 
     def __init__(self, world: Operated) -> None:
@@ -72,6 +73,7 @@ class Play(Scene):
         self.scores: dict[str, Scores] = {}
         self.holding_out = 0
         self.choice = ""
+        self.leaving_out = ""
         self.information_kind: InformationKind = "domain"
         self.jobs.work |= {
             "diagnosing": self._diagnose,
@@ -157,7 +159,7 @@ class Play(Scene):
                 score = scores.after if version.id == candidate else scores.before
                 rows += _rows(file, version.id, spec.engine, score)
         fresh = [row for row in rows if f"{row.version}/{row.suite}/{row.probe}" not in spec.skip]
-        return _write(output, fresh)
+        return _write(output, [row for row in fresh if row.suite != self.leaving_out])
 
     def _measure_again(self, spec: MeasureSpec, output: Path) -> Mapping[str, Any]:
         (version,) = spec.versions

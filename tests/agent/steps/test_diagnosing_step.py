@@ -27,11 +27,12 @@ def test_the_worker_is_given_the_records_of_the_cycle_and_nothing_else(play: Pla
     assert (spec.suite, spec.version.id) == ("c1-target", "v0")
 
 
-def test_only_target_suites_are_asked(play: Play):
+def test_only_target_suites_are_asked_and_the_worker_reads_copies(play: Play):
     write_suite(play.world.layout.suites / "mine.yaml", suite("mine", "target"))
     play.configure(probes={"suites": ("my-general", "mine.yaml", "safety")})
     play.until("planning")
-    assert [path.name for path in play.jobs.specs["c1-diagnosing"].suites] == ["mine.yaml"]
+    (copy,) = play.jobs.specs["c1-diagnosing"].suites
+    assert copy.name == "mine.yaml" and copy.is_relative_to(play.world.layout.jobs)
 
 
 def test_a_cycle_waits_while_its_worker_works(play: Play):

@@ -48,11 +48,20 @@ def test_suites_are_judged_as_they_were_measured_whatever_became_of_the_files(pl
     play.until("promoting")
 
 
-def test_a_target_of_the_operators_own_must_be_won_too(play: Play):
+def test_a_target_of_the_operators_own_counts_among_the_targets(play: Play):
     write_suite(play.world.layout.suites / "mine.yaml", suite("mine", "target"))
     play.configure(probes={"suites": ("my-general", "my-instruction", "my-safety", "my-overrefusal", "mine")})
-    play.scores |= {"mine": Scores(before=1.0, after=0.0)}
-    play.until("rejected")
+    play.scores |= {"mine": Scores(before=0.5, after=0.5)}
+    play.until("promoting")
+    row = verdict(play)
+    assert row and (row.verdict["target_before"], row.verdict["target_after"]) == (0.25, 0.75)
+
+
+def test_a_suite_that_the_worker_left_out_holds(play: Play):
+    write_suite(play.world.layout.suites / "more.yaml", suite("more", "safety"))
+    play.configure(probes={"suites": (*play.context.config.probes.suites, "more")})
+    play.leaving_out = "more"
+    assert "more" in (play.until("awaiting_approval").reason or "")
 
 
 def test_bad_endings_in_a_row_open_the_breaker_with_the_reason_of_the_last(play: Play):

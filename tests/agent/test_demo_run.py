@@ -1,0 +1,53 @@
+"""Promises of playing the demo: what was not played to its end is never reported as right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.demo import run as demo
+from agent.errors import CldError, Refused
+
+
+@pytest.fixture
+def no_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process is started or ended."""
+    monkeypatch.setattr("agent.demo.run.background.start", lambda _: None)
+    monkeypatch.setattr("agent.demo.run.background.stop", lambda *_, **__: None)
+
+
+def played(folder: Path, monkeypatch: pytest.MonkeyPatch, *, stops: bool) -> dict[str, Any]:
+    """The report of a demo whose only check holds, and which then stops or not."""
+
+    def play(stage: demo._Stage) -> None:  # pyright: ignore[reportPrivateUsage]
+        stage.report.checks.append(demo.Check("act 1", ok=True, found="done"))
+        if stops:
+            raise CldError("the daemon paused: planted")
+
+    monkeypatch.setattr(demo._Stage, "play", play)  # pyright: ignore[reportPrivateUsage]
+    report = folder / "report.json"
+    if stops:
+        with pytest.raises(CldError, match="planted"):
+            demo.run(folder / "root", report)
+    else:
+        assert demo.run(folder / "root", report) == 0
+    return json.loads(report.read_text())
+
+
+@pytest.mark.usefixtures("no_daemon")
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_demo_that_stopped_half_way_is_not_reported_as_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: bool
+):
+    assert played(tmp_path, monkeypatch, stops=stops)["ok"] is not stops
+
+
+@pytest.mark.usefixtures("no_daemon")
+def test_a_folder_that_is_no_demos_is_refused_and_kept(tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("dear")
+    with pytest.raises(Refused, match="not a demo's data root"):
+        demo.run(tmp_path, tmp_path / "report.json")
+    assert (tmp_path / "mine.txt").read_text() == "dear"
