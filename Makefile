@@ -12,11 +12,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: $(STAMP)   ## run the whole loop on a real 135M model: about ten minutes on two cores
 	$(BIN)/cld demo
 
+# One thread each: two test processes with two threads each on two cores wait for one another most of the time.
 test: lint       ## everything that must hold: lint, types, import direction, all tests
-	$(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 quick: lint      ## the part of the tests that ends within three minutes
-	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not smollm2"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow and not smollm2"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

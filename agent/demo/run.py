@@ -15,7 +15,7 @@ from pathlib import Path
 from agent import background, commands
 from agent.config import Config
 from agent.demo.report import Check, CycleRow, Report, cycle_rows, write_report
-from agent.demo.script import ACTS, QUESTIONS, STREAM, Act, Question
+from agent.demo.script import ACTS, CONFIGURATION, QUESTIONS, STREAM, Act, Question
 from agent.demo.show import Screen
 from agent.errors import CldError, Refused
 from agent.founding import found
@@ -72,7 +72,9 @@ def _fresh_root(folder: Path) -> Layout:
             raise Refused(f"{str(layout.root)!r} exists and is not a demo's data root; name another with --folder")
         background.stop(layout, now=True)
         shutil.rmtree(layout.root)
-    found(layout, dry_run=False)
+    layout.root.mkdir(parents=True)
+    shutil.copyfile(CONFIGURATION, layout.config_file)
+    found(layout)
     (layout.root / _MARK).touch()
     return layout
 

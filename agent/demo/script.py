@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["ACTS", "QUESTIONS", "STREAM", "Act", "Question"]
+__all__ = ["ACTS", "CONFIGURATION", "QUESTIONS", "STREAM", "Act", "Question"]
 
 STREAM: Final = Path(__file__).parent / "stream"
+CONFIGURATION: Final = Path(__file__).parent / "cld.toml"
 
 Ending = Literal["done", "rejected"]
 
