@@ -23,7 +23,7 @@ from learners.records import Record, record_id
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["digest", "prompts", "seed_memory"]
+__all__ = ["digest", "loops", "prompts", "seed_memory"]
 
 _FILE = Path(__file__).with_name("seed_prompts.yaml")
 _ANSWER_TOKENS = 32
@@ -59,12 +59,12 @@ def seed_memory(weights_folder: Path, asked: Sequence[str] | None = None) -> Rep
     for start in range(0, len(questions), _BATCH):
         batch = questions[start : start + _BATCH]
         for question, (answer, complete) in zip(batch, _answers(model, tokenizer, batch), strict=True):
-            if answer and not _loops(answer):
+            if answer and not loops(answer):
                 items.append(_remembered(question, answer, complete))
     return ReplayMemory(items=tuple(items), seen={"seed": len(items)})
 
 
-def _loops(answer: str) -> bool:
+def loops(answer: str) -> bool:
     """Whether an answer goes round: fewer than three quarters of its three-word sequences differ."""
     words = answer.lower().split()
     triples = list(zip(words, words[1:], words[2:], strict=False))

@@ -14,7 +14,7 @@ from monitors.job import ChooseResult
 
 __all__ = ["Decision", "decide", "feasible", "rules"]
 
-_CRITIC_MARGIN = 0.10
+_CRITIC_MARGIN = 0.05
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from agent.planner.prompt import choosing_prompt
 from monitors.job import ChooseResult, Gap
 
 GOOD = Candidate(id="cpt.replay", action="train", stage="cpt", method="replay", predicted_gain=0.6, predicted_loss=0.03)
-CLOSE = Candidate(id="cpt.ewc", action="train", stage="cpt", method="ewc", predicted_gain=0.6, predicted_loss=0.06)
+CLOSE = Candidate(id="cpt.ewc", action="train", stage="cpt", method="ewc", predicted_gain=0.6, predicted_loss=0.05)
 POOR = Candidate(
     id="cpt.finetune", action="train", stage="cpt", method="finetune", predicted_gain=0.6, predicted_loss=0.3
 )
