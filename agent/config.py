@@ -195,7 +195,7 @@ class Training(Section):
     full_weights: bool = Field(default=False, description="Train all weights instead of an adapter.")
     seed: int = Field(default=0, ge=0, description="Seed of shuffling and sampling.")
     cpt: StageTraining = Field(
-        default=StageTraining(learning_rate=1.5e-3, epochs=6, batch_size=2, replay_share=0.2, replay_weight=0.5),
+        default=StageTraining(learning_rate=1.2e-3, epochs=6, batch_size=2, replay_share=0.25, replay_weight=0.5),
         description="Continual pre-training.",
     )
     cit: StageTraining = Field(
