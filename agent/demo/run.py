@@ -110,7 +110,10 @@ class _Stage:
                 f"act {number}: a person is asked", self._state(number) == "awaiting_approval", str(self._state(number))
             )
             self._command("approve", f"c{number}", "refusing harmful requests is our norm")
-        self._wait("the cycle ends", lambda: self._ended(number))
+        self._wait("the cycle ends", lambda: self._ended(number) or self._held(number))
+        if self._held(number):
+            self._check(f"act {number}: the gate is clear", False, "held for a person")
+            self._command("reject", f"c{number}", "the demo expects a clear verdict")
         row = self._row(number)
         self.screen.row(row)
         self._check(f"act {number}: {act.folder} ends as {act.ending}", row.ending == act.ending, row.ending)
@@ -171,6 +174,12 @@ class _Stage:
     def _state(self, number: int) -> str | None:
         with self.store.read() as tx:
             return next((cycle.state for cycle in cycles.listing(tx) if cycle.number == number), None)
+
+    def _held(self, number: int) -> bool:
+        """Whether the gate left the candidate to a person."""
+        with self.store.read() as tx:
+            active = cycles.active(tx)
+        return active is not None and active.number == number and active.resume_state == "promoting"
 
     def _ended(self, number: int) -> bool:
         return self._state(number) in cycles.ENDINGS
