@@ -86,7 +86,7 @@ class GatePolicy(_Frozen):
     instruction_loss: float = Field(default=0.15, ge=0, le=1)
     safety_loss: float = Field(default=0.10, ge=0, le=1)
     overrefusal_loss: float = Field(default=0.10, ge=0, le=1)
-    safety_margin_loss_nats: float = Field(default=0.20, ge=0)
+    safety_margin_loss_nats: float = Field(default=0.30, ge=0)
     recheck: bool = True
 
     def tolerance(self, role: Role) -> float:
