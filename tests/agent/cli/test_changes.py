@@ -29,7 +29,7 @@ def test_every_change_answers_the_same_envelope_when_rehearsed(
     operated: Operated, cld: Cld, tmp_path: Path, words: tuple[str, ...]
 ):
     files = {"FILE": tmp_path / "data.jsonl", "COPY": tmp_path / "copy.db"}
-    files["FILE"].write_bytes(operated.layout.database.read_bytes())
+    operated.store.backup(files["FILE"])
     said = cld(*(str(files.get(word, word)) for word in words), "--dry-run", "--json")
     assert list(said.json) == ["verb", "target", "outcome", "message", "data"], said.err
     assert said.json["outcome"] in ("would_apply", "already", "refused")
@@ -39,7 +39,7 @@ def test_every_change_answers_the_same_envelope_when_rehearsed(
 @pytest.mark.parametrize("words", CHANGES, ids=" ".join)
 def test_no_rehearsal_changes_anything(operated: Operated, cld: Cld, tmp_path: Path, words: tuple[str, ...]):
     files = {"FILE": tmp_path / "data.jsonl", "COPY": tmp_path / "copy.db"}
-    files["FILE"].write_bytes(operated.layout.database.read_bytes())
+    operated.store.backup(files["FILE"])
     before = contents(operated.layout.root)
     cld(*(str(files.get(word, word)) for word in words), "--dry-run")
     assert contents(operated.layout.root) == before and not files["COPY"].exists()
