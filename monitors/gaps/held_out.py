@@ -15,7 +15,7 @@ from monitors.probes.scorers.tool_call import parse_call
 
 __all__ = ["hold_out", "probe_item"]
 
-_FEWEST, _MOST = 10, 24
+_FEWEST, _MOST = 12, 24
 _SHORT_WORDS = 6
 _CHOICES = 4
 
@@ -23,13 +23,14 @@ Messages = list[dict[str, Any]]
 
 
 def hold_out(records: Sequence[Record], share: float, seed: int) -> list[Record]:
-    """Choose which records become probes: `share` of each kind, at least 10 and at most 24, never more than half."""
+    """Choose which records become probes: `share` of each kind, 12 to 24 together, never over half of a kind."""
     chooser = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    by_kind = {kind: [record for record in records if record.kind == kind] for kind in _ITEM}
+    present = {kind: mine for kind, mine in by_kind.items() if mine}
     chosen: list[Record] = []
-    for kind in ("instruction", "tool", "preference"):
-        mine = [record for record in records if record.kind == kind]
-        count = min(max(round(share * len(mine)), _FEWEST), _MOST, len(mine) // 2)
-        chosen += chooser.sample(mine, count)
+    for mine in present.values():
+        fewest, most = (-(-bound // len(present)) for bound in (_FEWEST, _MOST))
+        chosen += chooser.sample(mine, min(max(round(share * len(mine)), fewest), most, len(mine) // 2))
     return chosen
 
 

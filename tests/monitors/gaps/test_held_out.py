@@ -24,7 +24,7 @@ def pair(number):
     return Record(id=record_id("preference", content), source="inbox", kind="preference", content=content)
 
 
-@pytest.mark.parametrize(("count", "held"), [(100, 20), (40, 10), (10, 5), (6, 3), (1, 0), (1000, 24)])
+@pytest.mark.parametrize(("count", "held"), [(100, 20), (40, 12), (10, 5), (6, 3), (1, 0), (1000, 24)])
 def test_a_share_of_the_records_is_held_out_within_bounds(count, held):
     assert len(hold_out([example(number) for number in range(count)], 0.2, seed=0)) == held
 
