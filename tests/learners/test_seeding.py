@@ -1,4 +1,4 @@
-"""Promises of the first memory: its prompts are nobody's probes, and an answer that goes in circles is not rehearsed."""
+"""Promises of the first memory: its prompts are nobody's probes, and circling answers are not rehearsed."""
 
 from __future__ import annotations
 
