@@ -199,7 +199,7 @@ class Training(Section):
         description="Continual pre-training.",
     )
     cit: StageTraining = Field(
-        default=StageTraining(learning_rate=8e-4, epochs=2, batch_size=3, replay_share=0.4, replay_weight=1.0),
+        default=StageTraining(learning_rate=7e-4, epochs=3, batch_size=3, replay_share=0.5, replay_weight=1.0),
         description="Continual instruction tuning.",
     )
     ca: StageTraining = Field(
