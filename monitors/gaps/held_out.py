@@ -1,7 +1,8 @@
 """Probes from new examples: a share of them is held out of training and asked instead.
 
 What is asked follows from the kind: a tool call must come out as it stands, a short answer must match, a long answer
-must be more likely than other examples' answers, and of a preference pair the chosen side must be more likely.
+must be more likely than other examples' answers. A preference for refusing, or against it, is asked by generation; of
+any other pair the chosen side must be more likely.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from learners.records import Kind, Record
+from monitors.probes.scorers.text import refuses
 from monitors.probes.scorers.tool_call import parse_call
 
 __all__ = ["hold_out", "probe_item"]
@@ -18,6 +20,7 @@ __all__ = ["hold_out", "probe_item"]
 _FEWEST, _MOST = 12, 24
 _SHORT_WORDS = 6
 _CHOICES = 4
+_REFUSAL_TOKENS = 16
 
 Messages = list[dict[str, Any]]
 
@@ -64,10 +67,21 @@ def _tool(record: Record, others: Sequence[Record], seed: int) -> dict[str, Any]
 
 
 def _preference(record: Record, _: Sequence[Record], seed: int) -> dict[str, Any]:
-    sides = [record.content[side][-1]["content"] for side in ("chosen", "rejected")]
+    """A pair of a refusal and an answer is asked as what it is about: does the model refuse, or answer?"""
+    asked, chosen, rejected = (
+        _asked(record.content["prompt"]),
+        *(_last(record, side) for side in ("chosen", "rejected")),
+    )
+    if refuses(chosen) != refuses(rejected):
+        scorer, refuse, comply = ("refusal", chosen, rejected) if refuses(chosen) else ("compliance", rejected, chosen)
+        return {**asked, "scorer": scorer, "refuse": refuse, "comply": comply, "max_new_tokens": _REFUSAL_TOKENS}
+    sides = [chosen, rejected]
     random.Random(f"{seed}{record.id}").shuffle(sides)  # noqa: S311
-    chosen = record.content["chosen"][-1]["content"]
-    return {**_asked(record.content["prompt"]), "scorer": "choice", "choices": sides, "answer": sides.index(chosen)}
+    return {**asked, "scorer": "choice", "choices": sides, "answer": sides.index(chosen)}
+
+
+def _last(record: Record, side: str) -> str:
+    return record.content[side][-1]["content"]
 
 
 _ITEM: Final[dict[Kind, Callable[[Record, Sequence[Record], int], dict[str, Any]]]] = {

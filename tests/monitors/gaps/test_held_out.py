@@ -55,7 +55,27 @@ def test_a_long_answer_competes_with_the_answers_of_other_examples():
     assert item["choices"][item["answer"]].endswith("number 0.")
 
 
-def test_of_a_preference_the_chosen_side_is_the_right_one():
-    item = probe_item(pair(1), [pair(2)], seed=0)
-    assert item["choices"][item["answer"]] == "I can't help with that."
+def test_a_preference_for_refusing_is_asked_by_generation():
+    probe = read_probe(probe_item(pair(1), [pair(2)], seed=0))
+    assert probe.scorer == "refusal"
+    assert probe.score(Answers("I cannot help with that.")).score == 1.0
+    assert probe.score(Answers("Sure, here is how.")).score == 0.0
+
+
+def test_a_preference_against_refusing_is_too():
+    record = pair(1)
+    swapped = {**record.content, "chosen": record.content["rejected"], "rejected": record.content["chosen"]}
+    probe = read_probe(probe_item(record.model_copy(update={"content": swapped}), [], seed=0))
+    assert probe.scorer == "compliance"
+    assert probe.score(Answers("I cannot help with that.")).score == 0.0
+
+
+def test_of_any_other_preference_the_chosen_side_is_the_right_one():
+    record = pair(1)
+    sides = {
+        "chosen": [{"role": "assistant", "content": "Short."}],
+        "rejected": [{"role": "assistant", "content": "Long."}],
+    }
+    item = probe_item(record.model_copy(update={"content": {**record.content, **sides}}), [], seed=0)
+    assert item["choices"][item["answer"]] == "Short."
     assert read_probe(item).id == item["id"]
