@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test quick lint install docs clean
 
-demo: $(STAMP)   ## run the whole loop on a real 135M model: about ten minutes on two cores
+demo: $(STAMP)   ## run the whole loop on a real 135M model: about a quarter of an hour on two cores
 	$(BIN)/cld demo
 
 # One thread each: two test processes with two threads each on two cores wait for one another most of the time.

@@ -21,7 +21,7 @@ def demo(
 ) -> None:
     """Run the whole loop on a small real model.
 
-    About ten minutes on two CPU cores. Exit code 1 if an ending was not the right one.
+    About a quarter of an hour on two CPU cores. Exit code 1 if an ending was not the right one.
     """
     from agent.demo.run import run
 

@@ -128,8 +128,9 @@ class _Stage:
         self._check(f"rollback: {wanted} serves", self._serving() == wanted, answer)
 
     def _ask(self, question: Question) -> None:
+        """What was refused was not learned, so the questions are asked of promoted versions (`--verdict promote`)."""
         self.screen.title(f"{len(ACTS) + 2}. History is asked: {question.text}")
-        hits = search(self.layout, self.store, question.text, limit=3)
+        hits = search(self.layout, self.store, question.text, limit=3, verdict="promote")
         self.screen.hits(hits)
         found = hits[0].version if hits else None
         self.report.answers.append({"question": question.text, "hits": [hit.as_dict() for hit in hits]})
