@@ -6,7 +6,6 @@ answered in the transaction that records the measurements. Called by `agent.comm
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from agent.context import Context
@@ -44,11 +43,9 @@ def _measure(context: Context, asked: Command, version: str) -> bool:
     job_id = f"sweep-{asked.id}"
 
     def build(folder: Path) -> MeasureSpec:
-        copies = folder / "suites"
-        copies.mkdir(exist_ok=True)
         return MeasureSpec(
             versions=(measured.reference(context.layout, version),),
-            suites=tuple(Path(shutil.copy(path, copies)) for path in measured.standing_suites(context)),
+            suites=tuple(measured.copied(measured.standing_suites(context), folder)),
             engine=measured.engine_settings(context.config),
         )
 

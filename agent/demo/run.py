@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent import background, commands
@@ -24,7 +24,7 @@ from agent.history.search import search
 from agent.layout import Layout
 from agent.lock import daemon_alive
 from agent.settings import load
-from agent.store import Store, cycles, deployment
+from agent.store import Store, cycles, deployment, versions
 from agent.stores import store_url
 
 __all__ = ["run"]
@@ -86,7 +86,6 @@ class _Stage:
     store: Store
     screen: Screen
     report: Report
-    _seen: int = field(default=0, init=False)
 
     def play(self) -> None:
         self.screen.title("The base model becomes version v0")
@@ -167,8 +166,6 @@ class _Stage:
         return now.version if now else None
 
     def _parent_of_serving(self) -> str | None:
-        from agent.store import versions
-
         with self.store.read() as tx:
             return versions.get(tx, deployment.current(tx).version).parent
 

@@ -16,6 +16,7 @@ from agent.layout import Layout
 from agent.store import deployment, measurements, versions
 from agent.store.cycles import Cycle
 from monitors.job import EngineSettings, Measurement, VersionRef
+from monitors.measure import key
 from monitors.probes.suites import Suite, load_suite, shipped_suites
 
 __all__ = [
@@ -109,6 +110,6 @@ def stored(context: Context, version_id: str, suites: Sequence[Suite]) -> list[M
 
 
 def measured_keys(context: Context, version_ids: Sequence[str], suites: Sequence[Suite]) -> frozenset[str]:
-    """ "version/suite/probe" of every score that is stored already."""
+    """The key of every score that is stored already, as a `MeasureSpec` skips it."""
     rows = (row for version_id in version_ids for row in stored(context, version_id, suites))
-    return frozenset(f"{row.version}/{row.suite}/{row.probe}" for row in rows)
+    return frozenset(key(row.version, row.suite, row.probe) for row in rows)
