@@ -70,9 +70,6 @@ class Model(Section):
         description="A shipped model's name, or a folder in Hugging Face format with safetensors weights; "
         "relative to the data root unless absolute.",
     )
-    dtype: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="Number format of the weights in training."
-    )
 
 
 class Store(Section):
@@ -298,8 +295,9 @@ class Engine(Section):
     """How answers are computed when measuring. Scores compare only under equal settings."""
 
     kind: Literal["transformers"] = Field(default="transformers", description="Inference engine.")
-    dtype: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="Number format of the weights when measuring."
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Number format of the weights when measuring; auto is bfloat16 on processors that compute in it.",
     )
     batch_tokens: int = Field(default=2048, ge=64, description="Tokens in one batch, padding included.")
     max_new_tokens: int = Field(default=48, ge=1, le=4096, description="Longest generated answer.")

@@ -17,6 +17,7 @@ from agent.store import deployment, measurements, versions
 from agent.store.cycles import Cycle
 from monitors.job import EngineSettings, Measurement, VersionRef
 from monitors.measure import key
+from monitors.precision import native_dtype
 from monitors.probes.suites import Suite, load_suite, shipped_suites
 
 __all__ = [
@@ -36,10 +37,13 @@ __all__ = [
 
 
 def engine_settings(config: Config) -> EngineSettings:
-    """The engine settings under which everything is measured."""
+    """The engine settings under which everything is measured; `auto` is what this machine's processor takes."""
     engine = config.engine
     return EngineSettings(
-        kind=engine.kind, dtype=engine.dtype, batch_tokens=engine.batch_tokens, max_new_tokens=engine.max_new_tokens
+        kind=engine.kind,
+        dtype=native_dtype() if engine.dtype == "auto" else engine.dtype,
+        batch_tokens=engine.batch_tokens,
+        max_new_tokens=engine.max_new_tokens,
     )
 
 
