@@ -15,8 +15,10 @@ from agent.errors import ConfigError
 from agent.layout import Layout
 from agent.settings import load, parse_flags, show
 from agent.settings_text import reference, template
+from agent.steps.measured import engine_settings
 from monitors.gate import GatePolicy
 from monitors.job import EngineSettings
+from monitors.precision import native_dtype
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +183,13 @@ def test_the_reference_page_names_every_key():
 
 def test_the_engine_section_has_the_defaults_of_the_engine_that_it_configures():
     engine, settings = Config.model_fields["engine"].get_default(), EngineSettings()
-    assert all(getattr(settings, name) == getattr(engine, name) for name in type(engine).model_fields)
+    shared = set(type(engine).model_fields) & set(EngineSettings.model_fields) - {"dtype"}
+    assert len(shared) >= 3
+    assert all(getattr(settings, name) == getattr(engine, name) for name in shared)
+
+
+def test_auto_is_resolved_before_a_worker_is_told_of_it():
+    assert engine_settings(Config()).dtype == native_dtype()
 
 
 def test_the_gate_section_has_the_defaults_of_the_gate_that_it_configures():
