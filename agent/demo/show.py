@@ -121,4 +121,4 @@ def _score(value: float | None) -> str:
 
 
 def _delta(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.3f}"
+    return "-" if value is None else f"{value + 0.0:+.3f}"  # + 0.0: never a negative zero
