@@ -9,6 +9,7 @@ from learners.worker import run
 HANDLERS = {
     "train": "learners.training:train",
     "import": "learners.models:import_base",
+    "views": "learners.viewing:views",
 }
 
 if __name__ == "__main__":

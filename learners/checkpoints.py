@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
     from transformers import PreTrainedModel
 
-__all__ = ["STATE", "find", "load_optimizer", "load_random_state", "load_weights", "save"]
+__all__ = [
+    "STATE", "find", "load_method_state", "load_optimizer", "load_random_state", "load_weights", "save",
+]  # fmt: skip
 
 STATE = "trainer_state.json"  # the name under which transformers' Trainer looks for its own state
 _WEIGHTS, _OPTIMIZER, _RANDOM = "weights.safetensors", "optimizer.safetensors", "random.safetensors"
+_METHOD_STATE = "method.safetensors"
 _SCHEDULE = "schedule.json"
 
 
@@ -36,12 +39,14 @@ def save(
     model: PreTrainedModel,
     optimizer: Optimizer,
     schedule: LRScheduler,
+    method_state: Mapping[str, torch.Tensor],
     documents: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint, whole or not at all, and remove the earlier ones beside it.
 
     Args:
         final: `checkpoint-<step>` below the job's checkpoint folder.
+        method_state: `Recipe.state`.
         documents: what else a resumed run must know, written as JSON files by name; transformers' own state as `STATE`.
     """
     staging = final.with_name(f".{final.name}")
@@ -51,6 +56,7 @@ def save(
     save_file(_trained(model), staging / _WEIGHTS)
     save_file(_flat(optimizer), staging / _OPTIMIZER)
     save_file(_random_state(), staging / _RANDOM)
+    save_file({name: value.contiguous() for name, value in method_state.items()}, staging / _METHOD_STATE)
     (staging / _SCHEDULE).write_text(json.dumps(schedule.state_dict()), encoding="utf-8")
     for name, content in documents.items():
         (staging / name).write_text(json.dumps(content), encoding="utf-8")
@@ -82,6 +88,11 @@ def load_weights(checkpoint: Path, model: PreTrainedModel) -> None:
                 weight.copy_(kept.pop(name))
     if kept:
         raise ValueError(f"checkpoint {checkpoint} holds weights that are not trained: {sorted(kept)[:3]}; remove it")
+
+
+def load_method_state(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The checkpoint's `Recipe.state`, on the CPU."""
+    return load_file(checkpoint / _METHOD_STATE)
 
 
 def load_optimizer(checkpoint: Path, optimizer: Optimizer, schedule: LRScheduler) -> None:

@@ -1,8 +1,9 @@
 """The `train` job: from a parent version and a selection of records to a new version.
 
-Owns the lifecycle that every method shares: read and verify the parent, clean the records, make rows, let the method
-compose its recipe, train, write the memory, save. Decides nothing (the plan did) and measures nothing (monitors do).
-Called by `python -m learners` as the handler of kind `train`; the new version lies in `output/version/`.
+Owns the lifecycle that every method shares: read and verify the parent, clean the records, let the method prepare its
+material, wrap the model and compose its recipe, train, write the memory, save. Decides nothing (the plan did) and
+measures nothing (monitors do). Called by `python -m learners` as the handler of kind `train`; the new version lies in
+`output/version/`.
 """
 
 from __future__ import annotations
@@ -10,28 +11,31 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from learners import durable, weights
 from learners.failures import InvalidInput
 from learners.job import TrainResult, TrainSpec
+from learners.loop import Outcome, Work
 from learners.methods import load_method, settings_for
-from learners.methods.contract import Recipe, Run, Settings
+from learners.methods.contract import Material, Recipe, Run, Settings, Sources
 from learners.parts.memory import Remembered, ReplayMemory
-from learners.parts.mix import Replay, plan_batches
+from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.views import PairRow, Row, rehearsal_rows, without_held_out
 from learners.records import Record, read_records
 from learners.stages import StageInfo, stage_info
-from learners.trainer import Outcome, Work, execute
+from learners.trainer import execute
 from learners.versions import Version, VersionSpec, read_version, write_data, write_spec
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from learners.worker import Job
 
-__all__ = ["train"]
+__all__ = ["prepared", "train"]
 
 
 @dataclass(frozen=True)
@@ -40,20 +44,11 @@ class _Task:
 
     order: TrainSpec
     settings: Settings
+    method: ModuleType
     stage: StageInfo
     parent: Version
-    tokenizer: PreTrainedTokenizerBase
-    folder: Path
-
-
-@dataclass(frozen=True)
-class _Material:
-    """What there is to learn: records that give rows, and their rows; what is remembered, and its rows."""
-
-    records: Sequence[Record]
-    rows: Sequence[Any]
     memory: ReplayMemory
-    remembered: Sequence[Row]
+    folder: Path
 
 
 def train(spec: dict[str, Any], job: Job) -> TrainResult:
@@ -65,15 +60,36 @@ def train(spec: dict[str, Any], job: Job) -> TrainResult:
         Diverged, StopRequested: see `learners.trainer.execute`.
     """
     task = _resolve(TrainSpec.model_validate(spec), job)
-    material = _material(task)
-    run = _run(task, material)
-    recipe: Recipe = load_method(task.order.method).compose(run)
-    work = _work(task, material, recipe)
-    outcome = execute(work, run.model, task.tokenizer, job)
+    sources = _sources(task)
+    material = _prepared(task, sources)
+    run = _run(task, material, _wrapped(task, sources, material))
+    recipe: Recipe = task.method.compose(run)
+    work = Work(
+        rows=material.rows,
+        remembered=material.remembered,
+        batches=_batches(task, material, recipe),
+        paired=task.stage.paired,
+        recipe=recipe,
+        settings=task.settings,
+        seed=task.order.seed,
+    )
+    outcome = execute(work, run.model, material.tokenizer, job)
     for callback in recipe.after_training:
         callback()
-    weights.save_weights(run.model, task.tokenizer, task.folder)
-    return _result(task, material, work, outcome, digest=_finish(task, material, job.request.job_id))
+    model = recipe.finish(run.model) if recipe.finish else run.model
+    saved = weights.save_weights(model, material.tokenizer, task.folder)
+    digest = _finish(task, material, saved, job.request.job_id)
+    return _result(task, material, work, outcome, digest=digest)
+
+
+def prepared(order: TrainSpec, job: Job) -> Material:
+    """What a training job would learn from, as its method prepares it; nothing is trained. Raises as `train` does."""
+    task = _resolve(order, job)
+    return _prepared(task, _sources(task))
+
+
+def _prepared(task: _Task, sources: Sources) -> Material:
+    return task.method.prepare(sources) if hasattr(task.method, "prepare") else sources.material()
 
 
 def _resolve(order: TrainSpec, job: Job) -> _Task:
@@ -84,77 +100,106 @@ def _resolve(order: TrainSpec, job: Job) -> _Task:
     folder.mkdir(parents=True)
     if parent.memory.is_dir():
         shutil.copytree(parent.memory, folder / "memory")
-    tokenizer = weights.read_tokenizer(parent.weights)
-    return _Task(order, settings, stage_info(order.stage), parent, tokenizer, folder)
+    memory = ReplayMemory.read(parent.memory)
+    return _Task(order, settings, load_method(order.method), stage_info(order.stage), parent, memory, folder)
 
 
-def _material(task: _Task) -> _Material:
-    order, limit = task.order, task.settings.max_length_tokens
-    usable = [record for record in read_records(order.data) if record.kind in task.stage.kinds]
-    views = [
-        (record, rows)
-        for record in without_held_out(usable, order.held_out)
-        if (rows := task.stage.rows(record, task.tokenizer, limit))
-    ]
-    if not views:
-        raise InvalidInput(
-            f"nothing in {order.data.name!r} can be learned by stage {order.stage!r}: it takes records of kind "
-            f"{', '.join(task.stage.kinds)} with prompts shorter than max_length_tokens={limit}; select other records"
-        )
-    memory = ReplayMemory.read(task.parent.memory)
-    remembered = [
-        row
-        for item in memory.items
-        for row in rehearsal_rows(item.record, task.tokenizer, limit, complete=item.complete)
-    ]
-    return _Material([record for record, _ in views], [row for _, rows in views for row in rows], memory, remembered)
-
-
-def _run(task: _Task, material: _Material) -> Run:
-    settings, seed = task.settings, task.order.seed
-    model = weights.trainable(
-        task.parent,
-        rank=settings.lora_rank,
-        alpha=settings.lora_alpha,
-        full_weights=settings.full_weights,
-        seed=seed,
-    ).to(weights.best_device())  # pyright: ignore
-    limit = settings.max_length_tokens
-    return Run(
-        settings=settings,
-        model=model,
-        new=[row for record in material.records for row in rehearsal_rows(record, task.tokenizer, limit)],
-        remembered=material.remembered,
-        memory=material.memory,
-        inherited=task.parent.memory,
+def _sources(task: _Task) -> Sources:
+    order = task.order
+    cleaned = without_held_out(read_records(order.data), order.held_out)
+    return Sources(
+        settings=task.settings,
+        records=[record for record in cleaned if record.kind in task.stage.kinds],
+        others=[record for record in cleaned if record.kind not in task.stage.kinds],
+        memory=task.memory,
+        parent=task.parent,
+        tokenizer=weights.read_tokenizer(task.parent.weights),
         memory_folder=task.folder / "memory",
-        seed=seed,
+        seed=order.seed,
+        views=partial(_material, task),
+        model=lambda: weights.load(order.parent, verify=False).model.requires_grad_(False),  # pyright: ignore
     )
 
 
-def _work(task: _Task, material: _Material, recipe: Recipe) -> Work:
+def _material(task: _Task, records: Sequence[Record], tokenizer: PreTrainedTokenizerBase) -> Material:
+    limit = task.settings.max_length_tokens
+    views = [(record, rows) for record in records if (rows := task.stage.rows(record, tokenizer, limit))]
+    if not views:
+        raise InvalidInput(
+            f"nothing in {task.order.data.name!r} can be learned by stage {task.order.stage!r}: it takes records of "
+            f"kind {', '.join(task.stage.kinds)} with prompts shorter than max_length_tokens={limit}; select other "
+            "records"
+        )
+    return Material(
+        records=[record for record, _ in views],
+        rows=[row for _, rows in views for row in rows],
+        remembered=[
+            row
+            for item in task.memory.items
+            for row in rehearsal_rows(item.record, tokenizer, limit, complete=item.complete)
+        ],
+        tokenizer=tokenizer,
+    )
+
+
+def _wrapped(task: _Task, sources: Sources, material: Material) -> PreTrainedModel:
+    """The parent on its device, with what will be trained."""
+    settings = task.settings
+    if hasattr(task.method, "wrap"):
+        model: PreTrainedModel = task.method.wrap(sources, material)
+    else:
+        model = weights.trainable(
+            task.parent,
+            rank=settings.lora_rank,
+            alpha=settings.lora_alpha,
+            full_weights=settings.full_weights,
+            seed=task.order.seed,
+        )
+    return model.to(weights.best_device())  # pyright: ignore
+
+
+def _run(task: _Task, material: Material, model: PreTrainedModel) -> Run:
+    limit = task.settings.max_length_tokens
+    return Run(
+        settings=task.settings,
+        model=model,
+        tokenizer=material.tokenizer,
+        records=material.records,
+        new=[row for record in material.records for row in rehearsal_rows(record, material.tokenizer, limit)],
+        remembered=material.remembered,
+        memory=task.memory,
+        parent=task.parent,
+        memory_folder=task.folder / "memory",
+        seed=task.order.seed,
+    )
+
+
+def _batches(task: _Task, material: Material, recipe: Recipe) -> list[Batch]:
     settings, seed = task.settings, task.order.seed
-    replay = Replay(len(material.remembered), recipe.replay_share)
     lengths = [_length(row) for row in material.rows]
-    batches = plan_batches(lengths, settings.batch_size, settings.epochs, seed, replay)
-    return Work(material.rows, material.remembered, batches, task.stage.paired, recipe, settings, seed)
+    if recipe.plan:
+        remembered = [_length(row) for row in material.remembered]
+        return recipe.plan(Order(lengths, remembered, settings.batch_size, settings.epochs, seed))
+    replay = Replay(len(material.remembered), recipe.replay_share)
+    return plan_batches(lengths, settings.batch_size, settings.epochs, seed, replay)
 
 
 def _length(row: Row | PairRow) -> int:
     return sum(len(ids) for name, ids in row.items() if name != "labels")  # pyright: ignore
 
 
-def _finish(task: _Task, material: _Material, job_id: str) -> str:
+def _finish(task: _Task, material: Material, saved: weights.Saved, job_id: str) -> str:
     """Write what stands beside the weights, the manifest last; return the version's digest."""
     order, settings, parent = task.order, task.settings, task.parent.spec
     learned = [Remembered(stage=order.stage, record=record) for record in material.records]
-    memory = material.memory.remember(order.stage, learned, capacity=settings.memory_records, seed=order.seed)
+    memory = task.memory.remember(order.stage, learned, capacity=settings.memory_records, seed=order.seed)
     memory.write(task.folder / "memory")
     write_data(task.folder, material.records)
     spec = VersionSpec(
         id=order.version_id,
         parent=parent.id,
-        base=None if settings.full_weights else parent.base or parent.id,
+        base=(parent.base or parent.id) if saved.over_base else None,
+        extension=saved.extension,
         stage=order.stage,
         method=order.method,
         settings=settings.model_dump(),
@@ -164,7 +209,7 @@ def _finish(task: _Task, material: _Material, job_id: str) -> str:
     return durable.write_manifest(task.folder)
 
 
-def _result(task: _Task, material: _Material, work: Work, outcome: Outcome, *, digest: str) -> TrainResult:
+def _result(task: _Task, material: Material, work: Work, outcome: Outcome, *, digest: str) -> TrainResult:
     return TrainResult(
         version_id=task.order.version_id,
         records=len(material.records),

@@ -8,6 +8,7 @@ imports no torch, so the daemon reads versions with it. A folder is written once
         version.json    `VersionSpec`
         weights/        full-weight versions only: safetensors, configuration, tokenizer
         adapter/        adapter versions only: one LoRA adapter over the weights of `base`
+        extension/      where the method needs one: a module hooked onto the model, see `learners.parts.extensions`
         memory/         what the method keeps of the past: replay.jsonl, fisher.safetensors, ...
         data.jsonl      id, kind and source of every record learned in this version
         manifest.json   sizes and SHA-256 of all of the above, written last
@@ -34,7 +35,7 @@ VersionId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 
 
 class InvalidVersion(InvalidInput):
-    """A folder that is whole but is not a version: no version.json, or neither weights nor adapter."""
+    """A folder that is whole but is not a version: no version.json, or not the weights that it promises."""
 
 
 class VersionSpec(BaseModel):
@@ -42,7 +43,9 @@ class VersionSpec(BaseModel):
 
     Attributes:
         parent: the version that training started from; None for an imported model.
-        base: the full-weight version under this version's adapter, a sibling folder; None when it has its own weights.
+        base: the full-weight version under this version's adapter or extension, a sibling folder; None when it has its
+            own weights.
+        extension: kind of this version's extension, None without one.
         stage, method, settings: how it was trained; settings are complete, defaults included.
         created_by: id of the job that wrote it.
     """
@@ -52,6 +55,7 @@ class VersionSpec(BaseModel):
     id: VersionId
     parent: VersionId | None = None
     base: VersionId | None = None
+    extension: str | None = None
     stage: Stage | None = None
     method: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -72,8 +76,14 @@ class Version:
 
     @property
     def adapter(self) -> Path | None:
-        """Folder of the LoRA adapter, or None for a full-weight version."""
-        return self.folder / "adapter" if self.spec.base else None
+        """Folder of the LoRA adapter, or None; an extension over a base may do without one."""
+        folder = self.folder / "adapter"
+        return folder if self.spec.base and (self.spec.extension is None or folder.is_dir()) else None
+
+    @property
+    def extension(self) -> Path | None:
+        """Folder of the extension, or None."""
+        return self.folder / "extension" if self.spec.extension else None
 
     @property
     def memory(self) -> Path:
@@ -96,8 +106,10 @@ def read_version(folder: Path, *, verify: bool = True) -> Version:
     if verify:
         durable.verify(folder)
     version = Version(_read_spec(folder), folder)
-    promised = version.adapter or version.weights
-    if not promised.is_dir():
+    own = version.weights if version.spec.base is None else version.adapter
+    for promised in (own, version.extension):
+        if promised is None or promised.is_dir():
+            continue
         raise InvalidVersion(
             f"version {version.spec.id!r} has no {promised.name}/ folder in {folder}; restore the folder from a backup"
         )

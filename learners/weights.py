@@ -16,13 +16,16 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from learners.failures import InvalidInput
+from learners.parts import extensions
 from learners.versions import Version, read_version
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
-    "Loaded", "best_device", "export_merged", "load", "read_tokenizer", "read_weights", "save_weights", "trainable",
+    "Loaded", "Saved", "best_device", "export_merged", "frozen", "load", "merged", "new_adapter", "read_tokenizer",
+    "read_weights", "save_weights", "trainable",
 ]  # fmt: skip
 
 transformers_logging.disable_progress_bar()
@@ -32,7 +35,10 @@ Dtype = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A version in memory: `model` is a plain model, or a `PeftModel` whose adapter `default` is the version's."""
+    """A version in memory: `model` is a plain model, or a `PeftModel` whose adapter `default` is the version's.
+
+    Where the version has an extension, it is attached.
+    """
 
     version: Version
     model: PreTrainedModel
@@ -55,6 +61,8 @@ def load(folder: Path, *, dtype: Dtype = "float32", device: str | None = None, v
     model = read_weights(version.weights, dtype)
     if version.adapter:
         model = PeftModel.from_pretrained(model, str(version.adapter), local_files_only=True)
+    if version.extension:
+        extensions.read(version.extension, model).attach(model)  # pyright: ignore[reportArgumentType]
     model.to(device or best_device()).eval()  # pyright: ignore[reportArgumentType]
     return Loaded(version, model, read_tokenizer(version.weights))  # pyright: ignore[reportArgumentType]
 
@@ -89,30 +97,84 @@ def trainable(version: Version, *, rank: int, alpha: int, full_weights: bool, se
         seed: of a new adapter's random half (the other half is zero, so it changes nothing at first).
 
     Returns:
-        A `PeftModel` whose only adapter `default` is trainable, or with `full_weights` a plain model.
+        A `PeftModel` whose only adapter `default` is trainable, or with `full_weights` a plain model. A parent's
+        extension is attached and not trained.
     """
     model = read_weights(version.weights)
     if version.adapter:
         adapted = PeftModel.from_pretrained(
             model, str(version.adapter), is_trainable=not full_weights, local_files_only=True
         )
-        return _merged(adapted).requires_grad_(True) if full_weights else adapted  # pyright: ignore
-    if full_weights:
-        return model
+        model = merged(adapted).requires_grad_(True) if full_weights else adapted  # pyright: ignore
+    elif not full_weights:
+        model = new_adapter(model, rank=rank, alpha=alpha, seed=seed)
+    if version.extension:
+        extensions.read(version.extension, model).attach(model)  # pyright: ignore[reportArgumentType]
+    return model  # pyright: ignore[reportReturnType]
+
+
+def new_adapter(model: PreTrainedModel, *, rank: int, alpha: int, seed: int) -> PreTrainedModel:
+    """Wrap a plain model with a fresh LoRA adapter on all linear layers, which changes nothing until it is trained."""
     torch.manual_seed(seed)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
     return get_peft_model(model, config)  # pyright: ignore[reportReturnType, reportArgumentType]
 
 
-def _merged(model: PeftModel) -> PreTrainedModel:
+def frozen(version: Version, *, merge: bool = False) -> PreTrainedModel:
+    """Load a parent with its adapter and nothing trainable: what other parameters are hung onto.
+
+    Args:
+        merge: add the adapter to the weights, so that the model is a plain one.
+
+    Returns:
+        The model; the parent's extension is left out, whoever continues it reads it.
+
+    Raises:
+        InvalidInput: with `merge`, the parent has an extension, which would be lost.
+    """
+    if merge and version.extension:
+        raise InvalidInput(
+            f"version {version.spec.id!r} answers through its extension of kind {version.spec.extension!r}, which "
+            "cannot become plain weights; train from a version without one, or with the method that made it"
+        )
+    model = read_weights(version.weights)
+    if version.adapter:
+        adapted = PeftModel.from_pretrained(model, str(version.adapter), local_files_only=True)
+        model = merged(adapted) if merge else adapted
+    return model.requires_grad_(False)  # pyright: ignore[reportReturnType]
+
+
+def merged(model: PeftModel) -> PreTrainedModel:
+    """The plain model with its adapter added to its weights."""
     return model.merge_and_unload()  # pyright: ignore
 
 
-def save_weights(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save a trained model into a version folder that is being built: `adapter/` of a `PeftModel`, else `weights/`.
+@dataclass(frozen=True)
+class Saved:
+    """What was written: whether it stands over the weights of a base version, and the kind of its extension."""
 
-    Equal weights give equal bytes: nothing written depends on the run, on paths or on hash order.
+    over_base: bool
+    extension: str | None
+
+
+def save_weights(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Saved:
+    """Save a trained model into a version folder that is being built.
+
+    `adapter/` of a `PeftModel`; `extension/` where one is attached (it is detached then); and `weights/` of a plain
+    model, unless it is a frozen one under an extension. Equal weights give equal bytes: nothing written depends on the
+    run, on paths or on hash order.
     """
+    extension = extensions.attached(model)
+    if extension is not None:
+        extension.detach(model)
+        extensions.write(extension, folder / "extension")
+    changed = extension is None or any(weight.requires_grad for weight in model.parameters())
+    if isinstance(model, PeftModel) or changed:
+        _save_own(model, tokenizer, folder)
+    return Saved(isinstance(model, PeftModel) or not changed, extension.kind if extension else None)
+
+
+def _save_own(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     if isinstance(model, PeftModel):
         target = folder / "adapter"
         model.save_pretrained(str(target), selected_adapters=["default"])
@@ -141,12 +203,19 @@ def export_merged(folder: Path, destination: Path, *, dtype: Dtype = "float32") 
 
     Raises:
         FileExistsError: `destination` exists.
+        InvalidInput: the version has an extension, which no plain model folder can hold.
     """
     if destination.exists():
         raise FileExistsError(f"{destination} exists already; name a folder that does not")
     loaded = load(folder, dtype=dtype, device="cpu")
     model = loaded.model
-    plain = _merged(model) if isinstance(model, PeftModel) else model
+    spec = loaded.version.spec
+    if spec.extension:
+        raise InvalidInput(
+            f"version {spec.id!r} answers through its extension of kind {spec.extension!r}, which a plain model folder "
+            "cannot hold; serve it with cld"
+        )
+    plain = merged(model) if isinstance(model, PeftModel) else model
     destination.mkdir(parents=True)
     plain.save_pretrained(destination)
     loaded.tokenizer.save_pretrained(destination)

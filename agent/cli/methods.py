@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
-from agent.cli import console, views
+from agent.cli import console
 from agent.cli.place import Json
 
 __all__ = ["group"]
@@ -21,19 +22,61 @@ def group() -> typer.Typer:
 
 
 def list_methods(as_json: Json = False) -> None:
-    """List the methods with the stages they can train."""
-    from agent import facts
-
-    rows = facts.methods()
-    console.json_read(methods=rows) if as_json else views.methods(rows)
+    """List the methods: stage, what they are meant to teach, what they need, how they are served, what they cost."""
+    rows = _rows()
+    if as_json:
+        console.json_value(rows)
+        return
+    console.table(
+        ("id", "stage", "information kinds", "needs", "served as", "cost", "planner", "paper"),
+        [
+            (row["id"], ", ".join(row["stages"]), ", ".join(row["information_kinds"]), ", ".join(row["needs"]),
+             row["serving_form"], f"{row['relative_cost']:.2g}x", _standing(row), row["paper"])
+            for row in rows
+        ],
+        empty="no method",
+    )  # fmt: skip
 
 
 def show(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="Name of a method, e.g. replay.")],
+    method: Annotated[str, typer.Argument(metavar="ID", help="Id of a method, e.g. replay.")],
     as_json: Json = False,
 ) -> None:
-    """Show a method: stages, what it is meant to teach, needs, cost, paper."""
-    from agent import facts
+    """Show a method: what the list says, where it differs from its paper, and its settings with their defaults."""
+    found = next((row for row in _rows() if row["id"] == method), None)
+    if found is None:
+        raise _unknown(method)
+    found["settings"] = _settings(method, found["stage"])
+    if as_json:
+        console.json_read(method=found)
+        return
+    settings = found.pop("settings")
+    joined = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in found.items()}
+    console.lines(method, {**joined, "planner": _standing(found)})
+    console.lines("settings", settings)
 
-    found = facts.method(method)
-    console.json_read(method=found) if as_json else console.lines(method, found)
+
+def _rows() -> list[dict[str, Any]]:
+    """Every method; `stage` is where the survey files it, `stages` where it can train."""
+    from learners.methods import methods
+
+    return [{"id": name, "stage": info.stages[0], **asdict(info)} for name, info in sorted(methods().items())]
+
+
+def _standing(row: dict[str, Any]) -> str:
+    if row["experimental"]:
+        return "experimental"
+    return "proposes it" if row["planned"] else "when named"
+
+
+def _settings(method: str, stage: str) -> dict[str, Any]:
+    from learners.methods import settings_for
+
+    return settings_for(method, stage, {}).model_dump()  # pyright: ignore[reportArgumentType]
+
+
+def _unknown(method: str) -> Exception:
+    from agent.errors import NotFound
+    from learners.methods import nearest
+
+    return NotFound(f"{method!r} is no method; did you mean {nearest(method)!r}? `cld methods list` shows all")

@@ -2,7 +2,9 @@
 
 Rules of feasibility, in order: Table 2 of Wu et al. 2024 (which kind of information which stage can update), the
 data at hand, what the method needs, the limits, and the gate (a plan whose predicted loss the gate would reject is
-not worth its energy). Predictions start from the method table's priors and move with the lessons of past cycles.
+not worth its energy). Only methods marked `planned` are proposed: those that kept their promise in whole cycles on a
+real model; the others train where an operator or a benchmark names them. Predictions start from the method table's
+priors and move with the lessons of past cycles.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ def propose(situation: Situation) -> tuple[Candidate, ...]:
         _candidate(situation, stage, name, method)
         for stage in ("cpt", "cit", "ca")
         for name, method in methods().items()
-        if stage in method.stages
+        if method.planned and stage in method.stages
     )
     idle = (_do_nothing(situation), _ask_for_data(situation))
     return tuple(sorted((*trained, *idle), key=lambda candidate: candidate.value, reverse=True))

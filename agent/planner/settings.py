@@ -23,5 +23,6 @@ def configured_settings(config: Config, candidate: Candidate) -> dict[str, Any]:
         "full_weights": training.full_weights,
         "memory_records": config.replay.memory_records,
     }
-    fields = load_method(candidate.method).Settings.model_fields
-    return {key: value for key, value in known.items() if key in fields}
+    settings = load_method(candidate.method).Settings
+    own = settings.__annotations__  # a method that states a default of its own needs it, e.g. a mask's learning rate
+    return {key: value for key, value in known.items() if key in settings.model_fields and key not in own}

@@ -1,39 +1,50 @@
-"""What a method is: settings, and a function that composes parts for one run.
+"""What a method is: settings, and up to three functions that compose parts for one run.
 
-Owns `Settings` (every method's settings extend it), `Run` (what a method sees) and `Recipe` (what it answers). A method
-is a module with two names,
+Owns `Settings` (every method's settings extend it) and the records that pass between the train job and a method. A
+method is a module,
 
-    class Settings(contract.Settings): ...            its own keys, frozen, unknown ones refused
-    def compose(run: Run) -> Recipe: ...              called once, before the first step, with the model loaded
+    class Settings(contract.Settings): ...                    its own keys, frozen, unknown ones refused
+    def compose(run: Run) -> Recipe: ...                      what is added to the one trainer; the model is loaded
 
-and a line in `learners.methods.METHODS`, or an entry point of group `cld.methods`. Imports no torch.
+and, only where it needs them, two functions that are called before:
+
+    def prepare(sources: Sources) -> Material: ...            which records are learned, and as which rows
+    def wrap(sources: Sources, material: Material) -> model   which weights learn; a LoRA adapter unless told
+
+and a line in `learners.methods.METHODS`, or an entry point of group `cld.methods`. Order of a job: prepare, wrap,
+compose, train, `Recipe.after_training`, `Recipe.finish`, save. The next attempt after a kill runs prepare, wrap and
+compose again and trains on from its checkpoint, so the three depend on their arguments alone. Imports no torch.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from learners.parts.memory import ReplayMemory
-from learners.parts.views import Row
+from learners.parts.mix import Batch, Order
+from learners.parts.views import PairRow, Row
+from learners.records import Record
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["LossTerm", "Recipe", "Run", "Settings"]
+    from learners.versions import Version
+
+__all__ = ["LossTerm", "Material", "Moment", "Recipe", "Run", "Settings", "Sources", "Step"]
 
 
 class Settings(BaseModel):
     """What every method can be told.
 
     Attributes:
-        learning_rate: peak of a linear schedule with 10 % warm-up.
+        learning_rate: peak of the schedule.
         epochs: passes over the new records; 0 leaves the weights untouched.
         batch_size: new records in a step.
         max_length_tokens: longer texts are split, longer answers cut.
@@ -70,17 +81,97 @@ def _unknown(key: str, known: Sequence[str]) -> str:
     return f"unknown setting {key!r}; did you mean {near[0]!r}? known settings: {', '.join(sorted(known))}"
 
 
-class LossTerm(Protocol):
-    """Something added to the stage's loss at every step."""
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from.
 
-    def __call__(self, model: PreTrainedModel, rehearsal: Mapping[str, torch.Tensor] | None) -> torch.Tensor:
-        """Return the weighted term, a scalar.
+    Attributes:
+        records: what is learned: listed in the version's data.jsonl and offered to its replay memory.
+        rows: their training rows; pairs in a stage of preferences.
+        remembered: rows that may be rehearsed.
+        tokenizer: that made them; the new version is saved with it.
+    """
 
-        Args:
-            model: the model being trained.
-            rehearsal: the step's rehearsed rows (input_ids, labels, attention_mask; each rows x tokens), None when
-                it has none. They are no part of the stage's own loss; a term says what they are worth.
+    records: Sequence[Record]
+    rows: Sequence[Row] | Sequence[PairRow]
+    remembered: Sequence[Row]
+    tokenizer: PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What there is to learn from, before a row is made.
+
+    Attributes:
+        settings: this method's validated settings.
+        records: those of the selection that the stage learns from; held-out sentences are cut out already.
+        others: the rest of the selection, which the stage by itself leaves alone.
+        memory: the parent's replay memory.
+        parent: the version that training starts from; its sibling folders are the other versions.
+        tokenizer: the parent's.
+        memory_folder: the new version's memory folder, a copy of the parent's: method state is read and written here.
+        seed: of everything random.
+        views: (records, tokenizer) -> what they are to the stage: the `Material` of a method without `prepare`.
+        model: () -> the parent in evaluation mode without gradients, to score or to generate with; read anew each time.
+    """
+
+    settings: Any
+    records: Sequence[Record]
+    others: Sequence[Record]
+    memory: ReplayMemory
+    parent: Version
+    tokenizer: PreTrainedTokenizerBase
+    memory_folder: Path
+    seed: int
+    views: Callable[[Sequence[Record], PreTrainedTokenizerBase], Material]
+    model: Callable[[], PreTrainedModel]
+
+    def material(
+        self, records: Sequence[Record] | None = None, *, tokenizer: PreTrainedTokenizerBase | None = None
+    ) -> Material:
+        """The stage's own view of `records`, or of all of its records.
+
+        Raises:
+            learners.failures.InvalidInput: not one of them gives a row.
         """
+        return self.views(self.records if records is None else records, tokenizer or self.tokenizer)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in the run a step is.
+
+    Attributes:
+        step: from 0.
+        steps: of the whole run.
+        learning_rate: that this step's update is made with.
+    """
+
+    step: int
+    steps: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a loss is computed from: the rows of one batch as tensors, and the moment.
+
+    Attributes:
+        new: input_ids, labels and attention_mask (each rows x tokens); in a stage of preferences, trl's pair batch.
+        rehearsal: the rehearsed rows, in the form of `new`; None when there are none. They are no part of the stage's
+            own loss, so a term says what they are worth; with `Recipe.joined` they are in `new`.
+    """
+
+    new: Mapping[str, torch.Tensor]
+    rehearsal: Mapping[str, torch.Tensor] | None
+    moment: Moment
+
+
+class LossTerm(Protocol):
+    """A loss: the stage's own, or something added to it at every step."""
+
+    def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
+        """Return the weighted term, a scalar."""
         ...
 
 
@@ -91,20 +182,24 @@ class Run:
     Attributes:
         settings: this method's validated settings.
         model: weights of the parent, wrapped for training; gradients are on for what will be trained.
+        tokenizer: of the material.
+        records: what will be learned.
         new: supervised rows of the new records (of a preference: prompt and chosen answer).
-        remembered: rows of the parent's replay memory.
+        remembered: rows of the parent's replay memory, or what `prepare` put in their place.
         memory: the parent's replay memory itself.
-        inherited: the parent's memory folder: read method state from here.
-        memory_folder: the new version's memory folder, a copy of `inherited`: write method state here.
+        parent: the version that training starts from.
+        memory_folder: the new version's memory folder, a copy of the parent's: method state is read and written here.
         seed: of everything random.
     """
 
     settings: Any
     model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    records: Sequence[Record]
     new: Sequence[Row]
     remembered: Sequence[Row]
     memory: ReplayMemory
-    inherited: Path
+    parent: Version
     memory_folder: Path
     seed: int
 
@@ -115,14 +210,30 @@ class Recipe:
 
     Attributes:
         replay_share: part of each batch that is rehearsed from `Run.remembered`, on top of the new rows.
+        plan: who is in each batch, in place of that share; see `learners.parts.mix`.
+        joined: rehearsed rows are learned like new ones, in one batch and one mean, instead of going to the terms.
+        stage_loss: in place of the stage's own loss.
         losses: terms added to the stage's loss.
-        after_step: called with the model after every optimizer step, e.g. to scale or project what the step changed.
+        schedule: steps of the run -> step (from 0) -> factor of the learning rate; see `learners.parts.schedule`.
+        before_step: called when gradients are there and clipped, before the optimizer uses them.
+        after_step: called after every optimizer step, e.g. to scale or project what the step changed.
+        state: tensors that change while training and are no weights; checkpoints keep them and a resumed run finds
+            them here again.
         after_training: called once when the last step is done, e.g. to write method state into `Run.memory_folder`.
+        finish: trained model -> the model that is saved, e.g. its merge; a `PeftModel` becomes an adapter version, a
+            plain model a full-weight version.
         trainer: arguments of the stage's trl configuration, e.g. `beta` of DPO.
     """
 
     replay_share: float = 0.0
+    plan: Callable[[Order], list[Batch]] | None = None
+    joined: bool = False
+    stage_loss: LossTerm | None = None
     losses: tuple[LossTerm, ...] = ()
-    after_step: tuple[Callable[[PreTrainedModel], None], ...] = ()
+    schedule: Callable[[int], Callable[[int], float]] | None = None
+    before_step: tuple[Callable[[PreTrainedModel, Moment], None], ...] = ()
+    after_step: tuple[Callable[[PreTrainedModel, Moment], None], ...] = ()
+    state: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
     after_training: tuple[Callable[[], None], ...] = ()
+    finish: Callable[[PreTrainedModel], PreTrainedModel] | None = None
     trainer: Mapping[str, Any] | None = None

@@ -33,7 +33,7 @@ class Settings(contract.Settings):
 def compose(run: Run) -> Recipe:
     """Penalise drift from the parent; afterwards merge the Fisher of the new records into the memory."""
     settings: Settings = run.settings
-    fisher = estimate.read_fisher(run.inherited, run.model)
+    fisher = estimate.read_fisher(run.memory_folder, run.model)
     if fisher is None:
         fisher = estimate.diagonal_fisher(run.model, run.remembered[: settings.fisher_rows])
     past = fisher

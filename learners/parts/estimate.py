@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from learners.parts import keep
+from learners.parts.penalties import trainable_copy
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["diagonal_fisher", "merged", "read_fisher", "write_fisher"]
 
-_FILE = "fisher.safetensors"
+_FISHER = "fisher"
 
 
 def diagonal_fisher(model: PreTrainedModel, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
@@ -75,18 +77,9 @@ def merged(
 
 def write_fisher(folder: Path, fisher: Mapping[str, torch.Tensor]) -> None:
     """Write a Fisher into a `memory/` folder that is being built."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous().cpu() for name, value in sorted(fisher.items())}, folder / _FILE)
+    keep.write(folder, _FISHER, fisher)
 
 
 def read_fisher(folder: Path, model: PreTrainedModel) -> dict[str, torch.Tensor] | None:
     """Read the Fisher of a parent's `memory/` folder; None when it has none for the weights that are trained now."""
-    from safetensors.torch import load_file
-
-    if not (folder / _FILE).exists():
-        return None
-    fisher = load_file(folder / _FILE)
-    shapes = {name: weight.shape for name, weight in model.named_parameters() if weight.requires_grad}
-    return fisher if {name: value.shape for name, value in fisher.items()} == shapes else None
+    return keep.read(folder, _FISHER, like=trainable_copy(model))

@@ -1,17 +1,24 @@
 """Who is in each batch: the order of the new rows and the share of rehearsal beside them.
 
 Owns the batch plan of a training run, a pure function of lengths, settings and seed: the same plan is built again after
-a crash, and the trainer skips what was done. The new rows are planned before, and without knowledge of, the rehearsed
-ones, so a share of 0 is plain fine-tuning step for step.
+a crash, and the trainer skips what was done. Whatever is mixed in, a share of 0 is plain fine-tuning step for step.
+
+`plan_batches` is the plan of a method that says nothing but `Recipe.replay_share`: rehearsal on top of the new rows.
+The others are functions of an `Order` and some shares, for `Recipe.plan` with `Recipe.joined`:
+
+    within      a share inside each batch, at equal compute                 rewarm_replay
+    reviewed    the union with a sample of the past that decays by epoch    mix_review, generative_replay
+    by_task     whole batches of earlier tasks between those of the new     ernie_cmtl
+    weighted    a weight for each source, and a share of the past           domain_mix
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Batch", "Replay", "plan_batches"]
+__all__ = ["Batch", "Order", "Replay", "by_task", "plan_batches", "reviewed", "weighted", "within"]
 
 _WINDOW_BATCHES = 16  # rows are sorted by length inside windows of so many batches: little padding, still shuffled
 
@@ -22,6 +29,22 @@ class Batch:
 
     new: tuple[int, ...]
     replayed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a batch plan is made from.
+
+    Attributes:
+        lengths: tokens of each new row.
+        remembered: tokens of each row that can be rehearsed.
+    """
+
+    lengths: Sequence[int]
+    remembered: Sequence[int]
+    batch_size: int
+    epochs: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -83,3 +106,102 @@ def _endless(rows: int, order: random.Random) -> Iterator[int]:
         indices = list(range(rows))
         order.shuffle(indices)
         yield from indices
+
+
+def within(order: Order, share: float) -> list[Batch]:
+    """As many batches, each as large, as plain fine-tuning has; `share` of the rows in them are rehearsed.
+
+    Compute-equivalent replay (Ibrahim et al. 2024, section 4.2): what is rehearsed is not learned anew, so the last
+    rows of the last epoch fall out.
+    """
+    planned = plan_batches(order.lengths, order.batch_size, order.epochs, order.seed)
+    return _replaced(planned, order, share)
+
+
+def _replaced(planned: list[Batch], order: Order, share: float) -> list[Batch]:
+    """The same batches, with a share of their rows rehearsed instead."""
+    if share <= 0 or not order.remembered:
+        return planned
+    new = iter([index for batch in planned for index in batch.new])
+    draws = _endless(len(order.remembered), random.Random(f"{order.seed}:replay"))  # noqa: S311 - sampling
+    batches: list[Batch] = []
+    owed = 0.0
+    for batch in planned:
+        owed += len(batch.new) * share
+        count = min(int(owed + 0.5), len(batch.new), len(order.remembered))
+        owed -= count
+        fresh = tuple(next(new) for _ in range(len(batch.new) - count))
+        batches.append(Batch(fresh, tuple(next(draws) for _ in range(count))))
+    return batches
+
+
+def reviewed(order: Order, ratio: float, decay: float) -> list[Batch]:
+    """Each epoch passes over the new rows and a fresh sample of the remembered ones.
+
+    In epoch e (from 0) that sample has floor(new rows * ratio * decay^e) rows: Mix-Review (He et al. 2021). A sample
+    larger than the memory takes every row as often as it must.
+    """
+    shuffle = random.Random(f"{order.seed}:new")  # noqa: S311 - sampling, not secrecy
+    sample = random.Random(f"{order.seed}:replay")  # noqa: S311 - sampling, not secrecy
+    count = len(order.lengths)
+    batches: list[Batch] = []
+    for epoch in range(order.epochs):
+        past = int(count * ratio * decay**epoch) if order.remembered else 0
+        draws = _endless(len(order.remembered), sample)
+        drawn = [next(draws) for _ in range(past)]
+        lengths = [*order.lengths, *(order.remembered[index] for index in drawn)]
+        for rows in _epoch(lengths, order.batch_size, shuffle):
+            old = tuple(drawn[row - count] for row in rows if row >= count)
+            batches.append(Batch(tuple(row for row in rows if row < count), old))
+    return batches
+
+
+def by_task(order: Order, tasks: Sequence[Sequence[int]], share: float) -> list[Batch]:
+    """Batches of one task each: all those of the new rows, and between them, on `share` of all steps, earlier tasks.
+
+    Which earlier task comes is drawn with equal probability, and its rows in a fresh order each time they are through.
+
+    Args:
+        tasks: for each earlier task, its rows among the remembered ones; empty ones are left out.
+        share: of the steps that belong to earlier tasks, in [0, 1).
+    """
+    planned = plan_batches(order.lengths, order.batch_size, order.epochs, order.seed)
+    past = [rows for rows in tasks if rows]
+    if share <= 0 or not past:
+        return planned
+    draw = random.Random(f"{order.seed}:tasks")  # noqa: S311 - sampling, not secrecy
+    streams = [(rows, _endless(len(rows), draw)) for rows in past]
+    batches: list[Batch] = []
+    for batch in planned:
+        while draw.random() < share:
+            rows, stream = draw.choice(streams)
+            picked = tuple(rows[next(stream)] for _ in range(min(order.batch_size, len(rows))))
+            batches.append(Batch((), picked))
+        batches.append(batch)
+    return batches
+
+
+def weighted(
+    order: Order, groups: Mapping[str, Sequence[int]], weights: Mapping[str, float], share: float
+) -> list[Batch]:
+    """Epochs of the usual length in which each group has its weight, and `share` of each batch is rehearsed.
+
+    Args:
+        groups: rows of each source.
+        weights: of sources, in any unit; one that is missing weighs its number of rows times the mean weight of a named
+            row. Empty: every row once per epoch.
+    """
+    rows = len(order.lengths)
+    if not weights:
+        return within(order, share)
+    named = sum(len(groups[name]) for name in weights if name in groups)
+    unit = sum(weights.values()) / max(1, named)
+    wanted = {name: weights.get(name, unit * len(members)) for name, members in groups.items()}
+    total = sum(wanted.values())
+    draw = random.Random(f"{order.seed}:sources")  # noqa: S311 - sampling, not secrecy
+    drawn: list[int] = []
+    for name, members in groups.items():
+        stream = _endless(len(members), draw)
+        drawn += [members[next(stream)] for _ in range(round(rows * order.epochs * wanted[name] / total))]
+    planned = plan_batches([order.lengths[index] for index in drawn], order.batch_size, 1, order.seed)
+    return _replaced([Batch(tuple(drawn[place] for place in batch.new)) for batch in planned], order, share)

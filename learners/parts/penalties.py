@@ -1,6 +1,6 @@
 """Loss terms: what is added to a stage's loss.
 
-Each is a callable (model, rehearsal) -> weighted scalar; see `learners.methods.contract.LossTerm`.
+Each is a callable (model, step) -> weighted scalar; see `learners.methods.contract.LossTerm`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["AnchoredQuadratic", "RehearsalLikelihood", "negative_log_likelihood", "trainable_copy"]
+    from learners.methods.contract import Step
+
+__all__ = ["AnchoredQuadratic", "RehearsalLikelihood", "equal_importance", "negative_log_likelihood", "trainable_copy"]
 
 
 def negative_log_likelihood(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -38,11 +40,18 @@ def trainable_copy(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
 
 
+def equal_importance(anchor: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A one for every anchored weight, as a scalar per parameter: L2-SP."""
+    import torch
+
+    return {name: torch.ones(()) for name in anchor}
+
+
 class AnchoredQuadratic:
     """(weight / 2) * sum_i importance_i * (theta_i - anchor_i)^2: EWC with a Fisher, L2-SP with ones.
 
     Args:
-        importance: non-negative, by parameter name, each of its parameter's shape.
+        importance: non-negative, by parameter name, each of its parameter's shape or broadcast to it.
         anchor: where the weights are pulled to, same names and shapes.
         weight: lambda.
     """
@@ -54,7 +63,7 @@ class AnchoredQuadratic:
         self._anchor = dict(anchor)
         self._weight = weight
 
-    def __call__(self, model: PreTrainedModel, rehearsal: Mapping[str, torch.Tensor] | None) -> torch.Tensor:
+    def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
         """The penalty at the model's present weights."""
         import torch
 
@@ -72,10 +81,10 @@ class RehearsalLikelihood:
     def __init__(self, weight: float) -> None:
         self._weight = weight
 
-    def __call__(self, model: PreTrainedModel, rehearsal: Mapping[str, torch.Tensor] | None) -> torch.Tensor:
+    def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
         """The term for one step's rehearsed rows; 0 when the step has none."""
         import torch
 
-        if rehearsal is None:
+        if step.rehearsal is None:
             return torch.zeros((), device=next(model.parameters()).device)
-        return negative_log_likelihood(model, rehearsal) * self._weight
+        return negative_log_likelihood(model, step.rehearsal) * self._weight

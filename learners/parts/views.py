@@ -17,7 +17,17 @@ from learners.records import Record
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["PairRow", "Row", "chat_rows", "pair_rows", "rehearsal_rows", "text_rows", "without_held_out"]
+__all__ = [
+    "PairRow",
+    "Row",
+    "chat_rows",
+    "pair_rows",
+    "rehearsal_rows",
+    "separator",
+    "spoken",
+    "text_rows",
+    "without_held_out",
+]
 
 _IGNORED = -100
 Messages = Sequence[dict[str, Any]]
@@ -72,6 +82,12 @@ def _strings(value: Any) -> Iterable[str]:
             yield from _strings(inner)
 
 
+def spoken(record: Record) -> list[str]:
+    """Every turn's words, of a conversation, a preference or feedback, in order."""
+    turns = [turn for value in record.content.values() if isinstance(value, list) for turn in value]
+    return [str(turn["content"]) for turn in turns if isinstance(turn, dict) and turn.get("content")]
+
+
 def text_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Row]:
     """Plain language modelling: title and text between document separators, in pieces of at most `max_length` tokens.
 
@@ -79,8 +95,8 @@ def text_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: in
     """
     title, text = record.content.get("title"), str(record.content["text"])
     whole = f"{title}\n\n{text}" if title and not text.startswith(str(title)) else text
-    separator = _separator(tokenizer)
-    ids = [separator, *_encode(tokenizer, whole), separator]
+    border = separator(tokenizer)
+    ids = [border, *_encode(tokenizer, whole), border]
     pieces = [ids[start : start + max_length] for start in range(0, len(ids) - 1, max_length - 1)]
     return [Row(input_ids=piece, labels=list(piece)) for piece in pieces]
 
@@ -174,7 +190,7 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType]
 
 
-def _separator(tokenizer: PreTrainedTokenizerBase) -> int:
+def separator(tokenizer: PreTrainedTokenizerBase) -> int:
     """The token between documents: `<|endoftext|>` where the vocabulary has it, else the end-of-sequence token."""
     found = tokenizer.get_vocab().get("<|endoftext|>", tokenizer.eos_token_id)
     if not isinstance(found, int):

@@ -21,3 +21,21 @@ def _one_thread():
 def base(tmp_path_factory):
     """Version `v0` of the tiny model; read-only. Versions trained by tests go beside it."""
     return tiny_base(tmp_path_factory.mktemp("versions"))
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """Of the tiny model; read-only."""
+    from learners.weights import read_tokenizer
+    from tests.tiny import tiny_weights
+
+    return read_tokenizer(tiny_weights() / "weights")
+
+
+@pytest.fixture
+def model():
+    """The tiny model's weights, fresh for each test."""
+    from learners.weights import read_weights
+    from tests.tiny import tiny_weights
+
+    return read_weights(tiny_weights() / "weights")

@@ -19,11 +19,11 @@ def compose(run):
     start = trainable_copy(run.model)
     steps = []
 
-    def constant(model, rehearsal):
+    def constant(model, step):
         steps.append(1)
         return torch.tensor(run.settings.broken_loss if len(steps) > 5 else 0.0)
 
-    def undo(model):
+    def undo(model, moment):
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if name in start:

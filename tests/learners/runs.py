@@ -65,12 +65,13 @@ def train(folder: Path, parent: Path, stage: str, method: str, records, **option
 
 
 def tensors(version: Path):
-    """Trained weights of a version by name: those of its adapter, or all."""
+    """Trained weights of a version by name: those of its adapter or extension, or all."""
     from safetensors.torch import load_file
 
     found = {}
-    for file in sorted([*version.glob("adapter/*.safetensors"), *version.glob("weights/*.safetensors")]):
-        found |= load_file(file)
+    for part in ("adapter", "extension", "weights"):
+        for file in sorted(version.glob(f"{part}/*.safetensors")):
+            found |= load_file(file)
     return found
 
 

@@ -164,7 +164,12 @@ def test_the_embedded_model_is_imported_and_answers(tmp_path):
     from learners.weights import load
 
     result = import_base(order(EMBEDDED, tmp_path / "v0", seed_prompts=True), job_at(tmp_path / "job"))
-    assert (result.parameters, result.seeded) == (134_515_008, len(seeding.prompts()))
+    items = ReplayMemory.read(tmp_path / "v0" / "memory").items
+    assert (result.parameters, result.seeded) == (134_515_008, len(items))
+    asked = [item.record.content["messages"][0]["content"] for item in items]
+    assert set(asked) <= set(seeding.prompts())
+    assert len(set(asked)) == len(asked) >= 70  # of 80; how many answers go in circles differs a little by processor
+    assert not any(seeding.loops(item.record.content["messages"][-1]["content"]) for item in items)
     loaded = load(tmp_path / "v0")
     ((answer, _),) = _answers(loaded.model, loaded.tokenizer, ["What is the capital of France?"])
     assert "Paris" in answer

@@ -8,6 +8,7 @@ import torch
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from learners.failures import InvalidInput
+from learners.methods.contract import Moment, Step
 from learners.parts import estimate
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.parts.mix import Replay, plan_batches
@@ -19,19 +20,12 @@ from learners.parts.penalties import (
 )
 from learners.parts.schedule import warm_hold_decay
 from learners.parts.views import chat_rows, pair_rows, rehearsal_rows, text_rows, without_held_out
-from learners.weights import read_tokenizer, read_weights
 from tests.learners.runs import CHATS, PREFERENCES, preference, record, text
-from tests.tiny import tiny_weights
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return read_tokenizer(tiny_weights() / "weights")
-
-
-@pytest.fixture
-def model():
-    return read_weights(tiny_weights() / "weights")
+def rehearsing(rows):
+    """A step that rehearses these rows."""
+    return Step(new={}, rehearsal=rows, moment=Moment(step=0, steps=1, learning_rate=1e-3))
 
 
 def texts(count, prefix="s"):
@@ -225,22 +219,22 @@ def test_the_gradient_of_the_penalty_is_lambda_times_importance_times_drift(mode
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight))
-    AnchoredQuadratic(importance, anchor, 3.0)(model, None).backward()
+    AnchoredQuadratic(importance, anchor, 3.0)(model, rehearsing(None)).backward()
     for name, weight in model.named_parameters():
         torch.testing.assert_close(weight.grad, 3.0 * importance[name] * (weight - anchor[name]).detach())
 
 
 def test_the_penalty_is_zero_at_its_anchor(model):
     anchor = trainable_copy(model)
-    assert AnchoredQuadratic(anchor, anchor, 1.0)(model, None) == 0
+    assert AnchoredQuadratic(anchor, anchor, 1.0)(model, rehearsing(None)) == 0
 
 
 def test_the_rehearsal_term_is_the_weighted_likelihood(model, tokenizer):
     (row,) = rehearsal_rows(CHATS[0], tokenizer, 200)
     batch = {name: torch.tensor([ids]) for name, ids in row.items()}
     expected = 0.25 * model(**batch).loss
-    torch.testing.assert_close(RehearsalLikelihood(0.25)(model, batch), expected)
-    assert RehearsalLikelihood(0.25)(model, None) == 0
+    torch.testing.assert_close(RehearsalLikelihood(0.25)(model, rehearsing(batch)), expected)
+    assert RehearsalLikelihood(0.25)(model, rehearsing(None)) == 0
 
 
 def test_the_likelihood_is_the_mean_over_labelled_tokens_of_all_rows(model, tokenizer):

@@ -3,20 +3,19 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 from pydantic import ValidationError
 
 from learners import checkpoints, durable, training
+from learners.__main__ import HANDLERS
 from learners.durable import DamagedFolder, write_manifest
 from learners.failures import Diverged, InvalidInput, StopRequested
 from learners.job import JobRequest, Limits, TrainResult
 from learners.methods import METHODS
 from learners.parts.memory import ReplayMemory
 from learners.versions import read_version
+from learners.worker import Job, run
 from tests.learners.runs import CHATS, PREFERENCES, TEXTS, correct, job_at, same, spec, tensors, text, train
 from tests.learners.test_methods import THEIRS
 from tests.tiny import KNOWN, UNKNOWN, tiny_base
@@ -136,40 +135,51 @@ def uninterrupted(base, tmp_path_factory):
     return train(tmp_path_factory.mktemp("jobs") / "whole", base, "cit", "replay", CHATS, **SHORT)
 
 
-def worker(folder, base, crash=""):
-    """Run the job as the daemon does, in its own process."""
+def worker(folder, base, crash="", stop_at=None):
+    """Work on the job in a process of its own and return its exit code.
+
+    It is forked, so that it need not import torch again; at step `stop_at` it gets the SIGTERM of a daemon that ends.
+    """
     order = spec(folder, base, "cit", "replay", CHATS, **SHORT)
     request = JobRequest(job_id="whole", kind="train", spec=order, limits=Limits(threads=1))
     (folder / "job.json").write_text(request.model_dump_json())
-    environment = {**os.environ, "CLD_CRASH_AT": crash, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "learners", str(folder)], env=environment, stderr=subprocess.DEVNULL)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.environ["CLD_CRASH_AT"] = crash
+            signal_at(stop_at)
+            code = run([str(folder)], HANDLERS)
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.slow
+def signal_at(step):
+    tell = Job.progress
+
+    def progress(job, done, total, message, **metrics):
+        tell(job, done, total, message, **metrics)
+        if done == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    Job.progress = progress
+
+
 def test_a_run_killed_halfway_ends_with_the_same_weights(base, tmp_path, uninterrupted):
-    assert worker(tmp_path, base, crash="train:halfway").wait() == -signal.SIGKILL
+    assert worker(tmp_path, base, crash="train:halfway") == -signal.SIGKILL
     assert [path.name for path in (tmp_path / "work" / "checkpoints").glob("checkpoint-*")] == ["checkpoint-6"]
-    assert worker(tmp_path, base).wait() == 0
+    assert worker(tmp_path, base) == 0
     result = TrainResult.model_validate_json((tmp_path / "output" / "result.json").read_bytes())
     assert result == uninterrupted[0]
     assert same(tmp_path / "output" / "version", uninterrupted[1])
 
 
-@pytest.mark.slow
 def test_a_run_asked_to_stop_keeps_a_checkpoint_and_goes_on_from_it(base, tmp_path, uninterrupted):
-    process = worker(tmp_path, base)
-    while "tokens_per_second" not in read(tmp_path / "progress.jsonl"):
-        time.sleep(0.05)
-        assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 75
-    assert checkpoints.find(tmp_path / "work" / "checkpoints") is not None
-    assert worker(tmp_path, base).wait() == 0
+    assert worker(tmp_path, base, stop_at=5) == 75
+    assert checkpoints.find(tmp_path / "work" / "checkpoints") == tmp_path / "work" / "checkpoints" / "checkpoint-5"
+    assert worker(tmp_path, base) == 0
     assert same(tmp_path / "output" / "version", uninterrupted[1])
-
-
-def read(path):
-    return path.read_text() if path.exists() else ""
 
 
 def stopped_job(base, folder):

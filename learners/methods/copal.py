@@ -1,0 +1,102 @@
+"""COPAL: continual pruning; what every data set so far needs is kept, the rest of the weights is set to zero.
+
+Malla et al. 2024, COPAL (arXiv:2405.02347). Nothing is trained: the new records are calibration data. The importance of
+a weight, |W| * ||x||, is summed over all data sets of the lineage, and the mask is cut from the dense weights of its
+first version, not from pruned ones: a weight that was zeroed once would keep its zero for ever. Both are kept in the
+method memory, `memory/importance.safetensors` and `memory/dense.safetensors`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from learners.methods import contract
+from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts import keep
+from learners.parts.linears import input_norms, linears
+from learners.parts.mix import Batch, Order
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["Settings", "compose", "wrap"]
+
+_DENSE, _IMPORTANCE = "dense", "importance"
+
+
+class Settings(contract.Settings):
+    """COPAL.
+
+    Attributes:
+        full_weights: always; a pruned model has no adapter.
+        sparsity: part of each row of each weight that becomes zero; 0 changes nothing.
+        pattern: `rows` prunes each row as a whole, `2:4` two of every four neighbours (half of all, whatever
+            `sparsity` above 0 says), which GPUs compute faster.
+        calibration_rows: most rows that the importance is measured on.
+    """
+
+    full_weights: bool = True
+    sparsity: float = Field(default=0.5, ge=0, lt=1)
+    pattern: Literal["rows", "2:4"] = "rows"
+    calibration_rows: int = Field(default=128, ge=1)
+
+
+def wrap(sources: Sources, material: Material) -> PreTrainedModel:
+    """The plain model, with nothing to train."""
+    from learners import weights
+
+    return weights.frozen(sources.parent, merge=True)
+
+
+def compose(run: Run) -> Recipe:
+    """No step; the weights are pruned when the steps would be done."""
+    return Recipe(plan=_no_steps, finish=lambda model: _pruned(run, model))
+
+
+def _no_steps(order: Order) -> list[Batch]:
+    return []
+
+
+def _pruned(run: Run, model: PreTrainedModel) -> PreTrainedModel:
+    import torch
+
+    settings: Settings = run.settings
+    if not settings.epochs or not settings.sparsity:
+        return model
+    layers = linears(model)
+    dense = keep.read(run.memory_folder, _DENSE) or {name: layer.weight.detach() for name, layer in layers.items()}
+    keep.write(run.memory_folder, _DENSE, dense)
+    with torch.no_grad():
+        for name, layer in layers.items():
+            layer.weight.copy_(dense[name])
+        importance = _accumulated(run, model)
+        for name, layer in layers.items():
+            layer.weight.mul_(_mask(importance[name], settings))
+    keep.write(run.memory_folder, _IMPORTANCE, importance)
+    return model
+
+
+def _accumulated(run: Run, model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Importance of each dense weight for this data set, each layer scaled to norm 1, added to that of earlier ones."""
+    norms = input_norms(model, run.new[: run.settings.calibration_rows])
+    past = keep.read(run.memory_folder, _IMPORTANCE)
+    found: dict[str, torch.Tensor] = {}
+    for name, layer in linears(model).items():
+        present = layer.weight.detach().abs() * norms[name]
+        present = present / present.norm()
+        found[name] = present if past is None else present + past[name].to(present.device)
+    return found
+
+
+def _mask(importance: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """Ones where a weight stays: outputs x inputs."""
+    import torch
+
+    if settings.pattern == "2:4":
+        grouped = importance.unflatten(-1, (-1, 4))
+        return torch.zeros_like(grouped).scatter_(-1, grouped.topk(2, dim=-1).indices, 1.0).flatten(-2)
+    kept = importance.shape[-1] - round(importance.shape[-1] * settings.sparsity)
+    return torch.zeros_like(importance).scatter_(-1, importance.topk(kept, dim=-1).indices, 1.0)

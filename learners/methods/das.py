@@ -1,0 +1,60 @@
+"""DAS: soft-masking; units that mattered to what was learned before take smaller steps.
+
+Ke et al. 2023, Continual Pre-training of Language Models (arXiv:2302.03241). Before a lineage's first stage the
+importance of every unit for general knowledge is estimated from the model's own robustness, after each stage that for
+what was learned; the largest of them scales the steps of later stages. The forward pass is not masked.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from learners.methods import contract
+from learners.methods.contract import Recipe, Run
+from learners.parts import units
+from learners.parts.updates import Scale
+
+__all__ = ["Settings", "compose"]
+
+
+class Settings(contract.Settings):
+    """DAS.
+
+    Attributes:
+        full_weights: as in the paper; with an adapter the LoRA factor on the unit's side is scaled.
+        strength: factor of every importance; 0 is plain fine-tuning.
+        apply_to: `update` scales what a step changed; `gradient` is faithful to the released code, and changes almost
+            nothing, because Adam divides constant factors out.
+        noise: dropout rate of the two passes that general importance is estimated from.
+        importance_rows: most rows that an importance is estimated on.
+    """
+
+    full_weights: bool = True
+    strength: float = Field(default=1.0, ge=0, le=1)
+    apply_to: Literal["update", "gradient"] = "update"
+    noise: float = Field(default=0.1, ge=0, lt=1)
+    importance_rows: int = Field(default=64, ge=1)
+
+
+def compose(run: Run) -> Recipe:
+    """Scale steps by what mattered so far; afterwards add what mattered in this stage."""
+    settings: Settings = run.settings
+    rows = run.new[: settings.importance_rows]
+    past = units.read(run.memory_folder)
+    if past is None:
+        past = units.normalised(units.general_importance(run.model, rows, noise=settings.noise, seed=run.seed))
+    so_far = past
+
+    def write() -> None:
+        present = units.normalised(units.domain_importance(run.model, rows))
+        units.write(run.memory_folder, units.accumulated(so_far, present))
+
+    if not settings.strength:
+        return Recipe(after_training=(write,))
+    weighted = {name: value * settings.strength for name, value in so_far.items()}
+    scale = Scale(units.shares_of_update(run.model, weighted))
+    if settings.apply_to == "gradient":
+        return Recipe(before_step=(scale.scale_gradients,), after_training=(write,))
+    return Recipe(before_step=(scale.remember,), after_step=(scale.apply,), after_training=(write,))

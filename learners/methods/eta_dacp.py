@@ -1,0 +1,54 @@
+"""ETA-DACP: continual pre-training on the part of the new texts that is most novel and most diverse.
+
+Xie et al. 2023 (arXiv:2311.08545), "efficient task-agnostic" domain-adaptive pre-training. Nothing is known of a
+task; novelty is the parent's own loss. Selection saves training and does nothing against forgetting by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from learners.methods import contract
+from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts import select
+
+__all__ = ["Settings", "compose", "prepare"]
+
+
+class Settings(contract.Settings):
+    """ETA-DACP.
+
+    Attributes:
+        keep_share: of the records that are trained on; 1 is plain fine-tuning.
+        score: `novelty`, `diversity`, or the mean of both ranks.
+        sampling: `hard` takes the best, `soft` draws by score.
+    """
+
+    keep_share: float = Field(default=0.5, gt=0, le=1)
+    score: Literal["novelty", "diversity", "both"] = "both"
+    sampling: select.Sampling = "hard"
+
+
+def prepare(sources: Sources) -> Material:
+    """Score every record by its first row, and learn from the best."""
+    settings: Settings = sources.settings
+    if settings.keep_share == 1:
+        return sources.material()
+    views = [(record, sources.material([record]).rows[0]) for record in sources.material().records]
+    records, rows = [record for record, _ in views], [row for _, row in views]
+    scores: list[list[float]] = []
+    if settings.score != "diversity":
+        scores.append(select.novelty(sources.model(), rows))  # pyright: ignore[reportArgumentType]
+    if settings.score != "novelty":
+        scores.append(select.diversity(rows))  # pyright: ignore[reportArgumentType]
+    best = select.chosen(
+        records, select.combined(*scores), settings.keep_share, sampling=settings.sampling, seed=sources.seed
+    )
+    return sources.material(best)
+
+
+def compose(run: Run) -> Recipe:
+    """Nothing is added to the stage; what was selected is learned."""
+    return Recipe()

@@ -1,0 +1,76 @@
+"""ETS-DACP: continual pre-training on the part of the new texts that is most like a task.
+
+Xie et al. 2023 (arXiv:2311.08545), "efficient task-similar" domain-adaptive pre-training. The task's texts are the
+records of the selection that continual pre-training itself does not learn: questions, instructions, preferences.
+Selection saves training and raises forgetting, because what is left is further from what the model knew.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from learners.failures import InvalidInput
+from learners.methods import contract
+from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts import select
+from learners.parts.views import Row, spoken, text_rows
+from learners.records import Record
+
+__all__ = ["Settings", "compose", "prepare"]
+
+
+class Settings(contract.Settings):
+    """ETS-DACP.
+
+    Attributes:
+        keep_share: of the records that are trained on; 1 is plain fine-tuning.
+        combine: rank by the mean of similarity, novelty and diversity ("ETS-DACP-com") instead of similarity alone.
+        sampling: `hard` takes the best, `soft` draws by score.
+    """
+
+    keep_share: float = Field(default=0.5, gt=0, le=1)
+    combine: bool = False
+    sampling: select.Sampling = "hard"
+
+
+def prepare(sources: Sources) -> Material:
+    """Score every record by its first row, and learn from the best.
+
+    Raises:
+        InvalidInput: the selection holds no record that describes a task.
+    """
+    settings: Settings = sources.settings
+    if settings.keep_share == 1:
+        return sources.material()
+    views = [(record, sources.material([record]).rows[0]) for record in sources.material().records]
+    records, rows = [record for record, _ in views], [row for _, row in views]
+    model = sources.model()
+    scores = [select.similarity(model, rows, _task(sources))]  # pyright: ignore[reportArgumentType]
+    if settings.combine:
+        scores += [select.novelty(model, rows), select.diversity(rows)]  # pyright: ignore[reportArgumentType]
+    best = select.chosen(
+        records, select.combined(*scores), settings.keep_share, sampling=settings.sampling, seed=sources.seed
+    )
+    return sources.material(best)
+
+
+def _task(sources: Sources) -> list[Row]:
+    """What is said in the records that are no texts, without the template of a chat, which all of them share."""
+    limit = sources.settings.max_length_tokens
+    texts = ["\n".join(spoken(record)) for record in sources.others]
+    rows = [row for text in texts if text.strip() for row in text_rows(_plain(text), sources.tokenizer, limit)]
+    if not rows:
+        raise InvalidInput(
+            "ets_dacp selects texts by a task, and the selection holds no instruction, tool or preference record that "
+            "would show one; add such records, or use eta_dacp, which needs none"
+        )
+    return rows
+
+
+def _plain(text: str) -> Record:
+    return Record(id="", source="", kind="text", content={"text": text})
+
+
+def compose(run: Run) -> Recipe:
+    """Nothing is added to the stage; what was selected is learned."""
+    return Recipe()

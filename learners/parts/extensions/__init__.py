@@ -1,0 +1,143 @@
+"""Extensions: modules that are hooked onto a model's forward pass and cannot be merged into its weights.
+
+Owns the folder `extension/` of a version (extension.json: kind and configuration; extension.safetensors: its weights)
+and the literal table of kinds. Adapters in parallel to the blocks, prompts chosen for each request and the like learn
+and are served through here; a plain model and a LoRA adapter stay what they are. An extension chooses for itself what
+a request needs (its router is part of it), so the engine that attaches it needs no task name.
+
+A kind is one module with one class, which hooks itself onto the plain model in `attach` and leaves no trace of itself
+in `detach`: the model's outputs are then bit-identical to those before.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from learners.failures import InvalidInput
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
+    from transformers import PreTrainedModel
+
+__all__ = ["KINDS", "Extension", "attached", "continued", "plain", "read", "write"]
+
+KINDS: Final[dict[str, str]] = {
+    "k_adapter": "learners.parts.extensions.k_adapter",
+    "prompt_pool": "learners.parts.extensions.prompt_pool",
+}
+"""Kind -> its module, which has a class `Kind`."""
+
+_Kind = TypeVar("_Kind", bound="Extension")
+_NAME = "cld_extension"  # the submodule under which its weights are trained and checkpointed
+_CONFIG, _WEIGHTS = "extension.json", "extension.safetensors"
+
+
+class Extension(nn.Module, ABC):
+    """A module beside a model.
+
+    Attributes:
+        kind: its key in `KINDS`.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handles: list[RemovableHandle] = []
+
+    @abstractmethod
+    def configuration(self) -> dict[str, Any]:
+        """What the constructor needs beside the model, as plain JSON."""
+
+    @abstractmethod
+    def hook(self, model: PreTrainedModel) -> list[RemovableHandle]:
+        """Register this extension's hooks on a plain model."""
+
+    def attach(self, model: PreTrainedModel) -> None:
+        """Hook this extension onto `model` (a plain model or a `PeftModel` over one), in its precision, on its device.
+
+        Raises:
+            InvalidInput: the model carries an extension already.
+        """
+        inner = plain(model)
+        if (present := attached(inner)) is not None:
+            raise InvalidInput(
+                f"the parent carries an extension of kind {present.kind!r} already and cannot take a second; "
+                "continue it with its own method, or start from a version without one"
+            )
+        self.to(device=inner.device, dtype=inner.dtype)
+        self._handles = self.hook(inner)
+        inner.add_module(_NAME, self)
+
+    def detach(self, model: PreTrainedModel) -> None:
+        """Undo `attach`."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        delattr(plain(model), _NAME)
+
+
+def plain(model: PreTrainedModel) -> PreTrainedModel:
+    """The model under a LoRA adapter, or the model itself."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model  # pyright: ignore
+
+
+def attached(model: PreTrainedModel) -> Extension | None:
+    """The extension of a model, or None."""
+    return getattr(plain(model), _NAME, None)
+
+
+def write(extension: Extension, folder: Path) -> None:
+    """Write `extension/` of a version that is being built; equal extensions give equal bytes."""
+    folder.mkdir(parents=True)
+    content = {"kind": extension.kind, **extension.configuration()}
+    (folder / _CONFIG).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in sorted(extension.state_dict().items())}
+    save_file(tensors, folder / _WEIGHTS)
+
+
+def read(folder: Path, model: PreTrainedModel) -> Extension:
+    """Read `extension/` of a version; it is not attached yet, and not trained.
+
+    Args:
+        folder: of the extension.
+        model: it will be attached to; sizes come from its configuration.
+
+    Raises:
+        InvalidInput: a kind that this release does not know, or weights of other sizes.
+    """
+    content: dict[str, Any] = json.loads((folder / _CONFIG).read_bytes())
+    kind = content.pop("kind")
+    if kind not in KINDS:
+        raise InvalidInput(f"{folder} holds an extension of kind {kind!r}; this release knows {', '.join(KINDS)}")
+    extension: Extension = import_module(KINDS[kind]).Kind(plain(model).config, **content)
+    try:
+        extension.load_state_dict(load_file(folder / _WEIGHTS))
+    except RuntimeError as error:
+        raise InvalidInput(f"the extension in {folder} does not fit its base model: {error}") from error
+    return extension.requires_grad_(False)
+
+
+def continued(folder: Path | None, model: PreTrainedModel, kind: type[_Kind]) -> _Kind | None:
+    """Read a parent's extension to train it further; None where the parent has none.
+
+    Raises:
+        InvalidInput: the parent's extension is of another kind.
+    """
+    if folder is None:
+        return None
+    extension = read(folder, model)
+    if not isinstance(extension, kind):
+        raise InvalidInput(
+            f"the parent carries an extension of kind {extension.kind!r}, which a method of kind {kind.kind!r} cannot "
+            "continue; start from a version without an extension"
+        )
+    return extension

@@ -1,0 +1,88 @@
+"""Pilot runs: short trainings of the model as it is, to measure what a mixture would do; the model is put back.
+
+Owns a bare training loop over rows, without checkpoints, callbacks or a method: a pilot is a measurement, a few dozen
+steps, and made again after a crash. Used by methods in `compose`, before the run that it decides about.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from learners.parts.law import Point
+from learners.parts.penalties import negative_log_likelihood, trainable_copy
+from learners.parts.select import novelty
+from learners.parts.views import Row
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["pilot"]
+
+
+def pilot(
+    model: PreTrainedModel,
+    new: Sequence[Row],
+    old: Sequence[Row],
+    probe: Sequence[Row],
+    *,
+    share: float,
+    steps: int,
+    measured_every: int,
+    batch_size: int,
+    learning_rate: float,
+    pad: int,
+    seed: int,
+) -> list[Point]:
+    """Train on a mixture and measure the loss on old data on the way.
+
+    Args:
+        model: its trainable weights are put back afterwards.
+        new, old: rows of both kinds; each batch draws `share` of its rows from the new ones.
+        probe: rows that the loss is measured on; of the old kind, and not among `old`.
+        pad: token that fills up shorter rows.
+
+    Returns:
+        A point after every `measured_every` steps, with the share of OLD data.
+    """
+    import torch
+
+    before = trainable_copy(model)
+    draw = random.Random(f"{seed}:{share}")  # noqa: S311 - sampling, not secrecy
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
+    points: list[Point] = []
+    tokens = 0
+    for step in range(1, steps + 1):
+        rows = [draw.choice(new if draw.random() < share else old) for _ in range(batch_size)]
+        tokens += sum(len(row["input_ids"]) for row in rows)
+        optimizer.zero_grad()
+        negative_log_likelihood(model, _collated(rows, pad, model.device)).backward()
+        optimizer.step()
+        if step % measured_every == 0:
+            values = novelty(model, probe)
+            points.append(Point(tokens, 1 - share, sum(values) / len(values)))
+    optimizer.zero_grad()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in before:
+                weight.copy_(before[name])
+    return points
+
+
+def _collated(rows: Sequence[Row], pad: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """input_ids, labels and attention_mask, filled up at the end."""
+    import torch
+
+    width = max(len(row["input_ids"]) for row in rows)
+
+    def filled(values: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+        return torch.tensor([[*ids, *[filler] * (width - len(ids))] for ids in values], device=device)
+
+    return {
+        "input_ids": filled([row["input_ids"] for row in rows], pad),
+        "labels": filled([row["labels"] for row in rows], -100),
+        "attention_mask": filled([[1] * len(row["input_ids"]) for row in rows], 0),
+    }

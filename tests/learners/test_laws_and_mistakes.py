@@ -1,0 +1,75 @@
+"""The mixture law and its pilots; mistakes and the texts that bear on them."""
+
+import random
+
+import pytest
+
+from learners.parts import mistakes
+from learners.parts.law import Law, Point, best_share, fit
+from learners.parts.penalties import trainable_copy
+from learners.parts.pilot import pilot
+from learners.parts.views import rehearsal_rows
+from tests.learners.runs import CHATS, TEXTS
+from tests.tiny import chat
+
+
+@pytest.fixture
+def rows(tokenizer):
+    return [row for one in (*TEXTS, *CHATS) for row in rehearsal_rows(one, tokenizer, 200)]
+
+
+def test_the_law_of_a_synthetic_lineage_is_found_and_gives_the_right_share():
+    truth = Law((0.3, 0.4, -0.9, -1.2, -1.0, -2.0, -0.7), 1.0)
+    draw = random.Random(0)
+    tokens = [1e3, 2e3, 4e3, 8e3, 1.6e4]
+    shares = [0.1, 0.3, 0.5, 0.7, 0.9]
+    points = [
+        Point(count, share, truth.loss(count, share) * (1 + 0.003 * draw.gauss(0, 1)))
+        for count in tokens
+        for share in shares
+    ]
+    held_out = [point for point in points if point.share == 0.3]
+    found = fit([point for point in points if point.share != 0.3], restarts=12, seed=0)
+    assert found.r_squared > 0.99
+    for point in held_out:
+        assert found.loss(point.tokens, point.share) == pytest.approx(truth.loss(point.tokens, point.share), rel=0.01)
+    grid = [number / 20 for number in range(1, 20)]
+    asked = {"tokens": 1e4, "untouched": truth.loss(1e4, 0.5), "tolerated": 0.01, "shares": grid}
+    assert best_share(found, **asked) == pytest.approx(best_share(truth, **asked), abs=0.051)
+
+
+def test_where_nothing_keeps_the_old_data_the_smallest_share_is_taken():
+    law = Law((0.0,) * 7, 1.0)
+    assert best_share(law, tokens=1e4, untouched=0.1, tolerated=0.0, shares=[0.2, 0.4]) == 0.2
+
+
+def test_a_pilot_measures_and_leaves_the_model_as_it_was(model, rows):
+    before = trainable_copy(model)
+    options = {"steps": 4, "measured_every": 2, "batch_size": 2, "learning_rate": 1e-2, "pad": 0, "seed": 0}
+    points = pilot(model, rows, rows[:2], rows[:1], share=0.5, **options)
+    assert [point.share for point in points] == [0.5, 0.5]
+    assert points[0].tokens < points[1].tokens
+    assert points[0].loss != points[1].loss
+    assert all(weight.equal(before[name]) for name, weight in model.named_parameters())
+
+
+# mistakes
+
+
+def test_a_mistake_is_what_is_not_answered_word_for_word(model, tokenizer):
+    asked = [chat("What is the capital of France?", answer) for answer in ("Paris", "Rome")]
+    found = [mistakes.is_mistake(model.eval(), rehearsal_rows(one, tokenizer, 200)[0]) for one in asked]
+    assert found == [False, True]
+
+
+def test_the_text_that_shares_rare_words_with_a_question_supports_it():
+    texts = ["the office is open", "Anna leads the Brimstal office", "the sky"]
+    assert mistakes.supporting("Who leads the Brimstal office?", texts, most=2) == [1, 0]
+    assert mistakes.supporting("Quixandria", texts, most=2) == []
+
+
+def test_a_text_that_repeats_a_test_word_for_word_gives_it_away():
+    test = "who leads the office of Brimstal? Anna does"
+    assert mistakes.leaks("They ask: Who leads the office of Brimstal?", test, words=6)
+    assert not mistakes.leaks("Brimstal has an office and Anna leads it", test, words=4)
+    assert not mistakes.leaks(test, test, words=0)

@@ -1,0 +1,191 @@
+"""What every method of the table promises, whatever it does: one row per method, one test per promise.
+
+A new method brings a line of `NEUTRAL` (the settings that make it plain training, or why there are none) and, where it
+needs particular records or settings, a line of `CASES`.
+"""
+
+from dataclasses import dataclass, field
+from functools import cache
+
+import pytest
+
+from learners import durable, training, weights
+from learners.failures import StopRequested
+from learners.methods import METHODS, settings_for
+from learners.records import Record
+from learners.versions import read_version
+from tests.learners.runs import CHATS, PREFERENCES, TEXTS, job_at, same, spec, text, train
+
+RECORDS = {"cpt": TEXTS, "cit": CHATS, "ca": PREFERENCES}
+SHORT = {"learning_rate": 2e-3, "epochs": 2, "batch_size": 2, "checkpoint_steps": 50}
+
+NEUTRAL: dict[str, dict | str] = {
+    "finetune": {},
+    "replay": {"replay_share": 0},
+    "ewc": {"penalty_weight": 0},
+    "l2": {"penalty_weight": 0},
+    "recadam": {"strength": 0},
+    "mix_review": {"review_ratio": 0},
+    "rewarm_replay": {"replay_share": 0, "schedule": "hold"},
+    "infinite_lr": "its schedule is all it is; its ends are tested with the schedules",
+    "distill": {"distill_weight": 0},
+    "das": {"strength": 0},
+    "generative_replay": {"generated_share": 0},
+    "ets_dacp": {"keep_share": 1},
+    "eta_dacp": {"keep_share": 1},
+    "diff": {"compare": False},
+    "ernie_cmtl": {"earlier_share": 0},
+    "ecom_pack": {"link_fields": (), "identifier": ""},
+    "piggyback": "a mask is no step on weights; that all of it in use is the base is tested for every method",
+    "copal": "it takes no step; a sparsity of 0 is the parent, tested with its mask",
+    "k_adapter": "its own weights learn; that they start as nothing is tested for every method",
+    "prompt_pool": "its own weights learn; without an epoch no prompt is added",
+    "expand_vocabulary": {"new_tokens": 0},
+    "recycle": {"initialise": False, "distil_weight": 0},
+    "domain_mix": {"general_share": 0, "schedule": "hold"},
+    "d_cpt_law": {"pilot_shares": ()},
+    "cem": {"review_share": 0},
+    "cert": {"role": "plain"},
+    "dpo_replay": "its neutral element is plain DPO, not fine-tuning",
+}
+"""Settings with which a method is plain fine-tuning step for step, or why it has none."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one method needs: records of two runs, settings; `untrained` methods take no step."""
+
+    first: list[Record] = field(default_factory=list)
+    second: list[Record] = field(default_factory=list)
+    settings: dict = field(default_factory=dict)
+    untrained: bool = False
+
+
+CASES: dict[str, Case] = {
+    "cem": Case(first=[*TEXTS[:2]], second=[*TEXTS[2:], CHATS[2]]),
+    "cert": Case(first=[text("def double(x):\n    return x * 2\n")] * 2, second=[text("y = func(3)\nz = 'cow'\n")] * 2),
+    "copal": Case(untrained=True),
+    "d_cpt_law": Case(settings={"pilot_shares": (0.5, 1.0), "pilot_steps": 4, "restarts": 2}),
+    "expand_vocabulary": Case(settings={"fewest_times": 1, "new_tokens": 4}),
+    "prompt_pool": Case(settings={"pairs": 6, "chosen": 2}),
+    "ets_dacp": Case(first=[*TEXTS[:2], CHATS[0]], second=[*TEXTS[2:], CHATS[1]]),
+    "generative_replay": Case(settings={"generated_share": 1.0, "generated_tokens": 16}),
+}
+
+
+@pytest.fixture(scope="module")
+def lineage(base, tmp_path_factory):
+    """name -> a parent and its child, both trained by the method."""
+
+    @cache
+    def of(name):
+        folder = tmp_path_factory.mktemp("matrix") / name
+        if name == "recycle":  # carries an adapter from one base to another, so its parents are bases
+            donor = train(folder / "donor", base, *order("finetune", "first"), **SHORT)[1]
+            CASES[name] = Case(settings={"donor": donor.name})
+            parent = base
+        else:
+            parent = train(folder / "parent", base, *order(name, "first"), **settings(name))[1]
+        child = train(folder / "child", parent, *order(name, "second"), version="v2", **settings(name))[1]
+        return parent, child
+
+    return of
+
+
+def order(name, turn):
+    """Stage, method and records of a turn; two different halves where the case says nothing."""
+    stage, case = METHODS[name].stages[0], CASES.get(name, Case())
+    halves = {"first": RECORDS[stage][:2], "second": RECORDS[stage][2:]}
+    return stage, name, getattr(case, turn) or halves[turn]
+
+
+def settings(name):
+    return {**SHORT, **CASES.get(name, Case()).settings}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_version_is_served_in_the_form_of_the_table(lineage, name):
+    version = read_version(lineage(name)[1])
+    found = {
+        "weights": version.spec.base is None,
+        "adapter": version.spec.base == "v0" and version.adapter is not None and version.extension is None,
+        "extension": version.spec.base == "v0" and version.extension is not None,
+    }
+    assert [form for form, holds in found.items() if holds] == [METHODS[name].serving_form]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_version_loads_whole_and_answers_with_finite_numbers(lineage, name):
+    assert logits(lineage(name)[1]).isfinite().all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_stopped_halfway_after_a_sibling_ends_with_the_same_weights(lineage, tmp_path, name):
+    """Trained from its parent again: rolling back gives the method memory back, and being stopped costs nothing."""
+    parent, child = lineage(name)
+    train(tmp_path / "sibling", parent, *order(name, "first"), version="v3", **settings(name))
+    stopped = stop_after_one_step(tmp_path / "again", parent, name)
+    again = train(tmp_path / "again", parent, *order(name, "second"), version="v2", **settings(name))[1]
+    assert stopped or CASES[name].untrained
+    assert same(child, again)
+    durable.verify(parent)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_zero_epochs_leave_the_logits_bit_identical(lineage, base, tmp_path, name):
+    parent = lineage(name)[0] if METHODS[name].serving_form == "extension" else base
+    idle = train(tmp_path / "idle", parent, *order(name, "second"), **{**settings(name), "epochs": 0})[1]
+    assert logits(idle).equal(logits(parent))
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if isinstance(NEUTRAL.get(name), dict)])
+def test_at_strength_zero_a_method_is_plain_fine_tuning_step_for_step(base, plain, tmp_path, name):
+    stage = METHODS[name].stages[0]
+    options = {**settings(name), **NEUTRAL[name]}
+    neutral = train(tmp_path / "neutral", base, stage, name, RECORDS[stage][:2], **options)[1]
+    full_weights = settings_for(name, stage, options).full_weights
+    assert same(neutral, plain(stage, full_weights))
+
+
+def test_every_method_says_what_makes_it_plain_fine_tuning():
+    assert NEUTRAL.keys() == METHODS.keys()
+
+
+@pytest.fixture(scope="module")
+def plain(base, tmp_path_factory):
+    """(stage, full weights) -> what fine-tuning makes of the first records of that stage."""
+
+    @cache
+    def of(stage, full_weights):
+        folder = tmp_path_factory.mktemp("plain") / "job"
+        return train(folder, base, stage, "finetune", RECORDS[stage][:2], full_weights=full_weights, **SHORT)[1]
+
+    return of
+
+
+def stop_after_one_step(folder, parent, name):
+    """Ask the job to stop as soon as it has made a step; whether it did."""
+    job = job_at(folder)
+    report = job.progress
+
+    def progress(done, total, message, **metrics):
+        report(done, total, message, **metrics)
+        job.stop_requested = job.stop_requested or message == "training"
+
+    job.progress = progress
+    request = spec(folder, parent, *order(name, "second"), version="v2", **settings(name))
+    try:
+        training.train(request, job)
+    except StopRequested:
+        return True
+    return False
+
+
+def logits(version):
+    """Of a question, as every engine computes them."""
+    import torch
+
+    loaded = weights.load(version)
+    inputs = loaded.tokenizer("What is the capital of France?", return_tensors="pt")
+    with torch.inference_mode():
+        return loaded.model(**inputs).logits
