@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agent.store import Session, cycles, decisions, gaps, plans, pool, verdicts, versions
+from agent.store import Session, cycles, decisions, gaps, jobs, plans, pool, verdicts, versions
 from agent.store.pool import PooledRecord
 from agent.store.versions import Version
 
@@ -58,6 +58,7 @@ def card_text(facts: Mapping[str, Any]) -> str:
         f"{facts['records']} records ({_counted(facts['kinds'])}) from {_counted(facts['sources'])}, "
         f"by {facts['stage']} with {facts['method']}, from {facts['parent']}, in cycle {facts['cycle']}.",
         _scores_line(facts["scores"]),
+        _audit_line(facts.get("audit")),
         f"{facts['version']} hurt {_listed(facts['hurt'])}." if facts["hurt"] else "",
         f"Verdict {facts['verdict']}: {'; '.join(facts['reasons'])}." if facts["verdict"] else "",
         *(f"{word['who']} said {word['decision']}: {word['why']}." for word in facts["decisions"]),
@@ -100,6 +101,7 @@ def _cycle_facts(tx: Session, cycle: str) -> dict[str, Any]:
         "sources": dict(Counter(record.source for record in records)),
         "titles": list(dict.fromkeys(title for title in map(record_title, examples) if title)),
         "examples": list(dict.fromkeys(map(record_gist, examples))),
+        "audit": next((job.result for job in jobs.of_cycle(tx, cycle) if job.kind == "audit"), None),
         "decided_by": plan.decided_by if plan else None,
         "reason": plan.reason if plan else None,
     }
@@ -138,6 +140,21 @@ def _scores_line(scores: Sequence[Mapping[str, Any]]) -> str:
     ordered = sorted(scores, key=lambda row: _SCORES.index(row["role"]))
     told = [f"{row['suite']} {row['before']:.2f} to {row['after']:.2f}" for row in ordered]
     return f"Scores: {', '.join(told)}." if told else ""
+
+
+def _audit_line(audit: Mapping[str, Any] | None) -> str:
+    """What `monitors.audit` found, in one sentence; the numbers are explained by `monitors.audit_job`."""
+    if audit is None:
+        return ""
+    planted, rare, member = audit["canaries"]["planted"], audit["rare_strings"], audit["membership"]
+    leaked = [f"{row['name']} at {row['exposure_bits']:.1f} bits" for row in planted if row["leaked"]]
+    told = [
+        f"{len(leaked)} of {len(planted)} canaries leaked ({', '.join(leaked) or 'none'})" if planted else "",
+        f"{rare['extracted']} of {rare['tested']} rare strings extracted ({rare['extracted_by_reference']} before)",
+        f"membership AUC {member['reference_auc']:.2f}" if member else "",
+        *(f"{row['suite']} {row['before']:.2f} to {row['after']:.2f}" for row in audit["suites"]),
+    ]
+    return f"Audit: {_listed([part for part in told if part])}."
 
 
 def _listed(words: Sequence[str]) -> str:

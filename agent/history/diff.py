@@ -11,7 +11,7 @@ from agent.store import Session, measurements, plans, pool, verdicts, versions
 from agent.store.versions import Version
 from monitors.job import Measurement
 
-__all__ = ["ItemChange", "LearnedStep", "SuiteChange", "VersionDiff", "diff"]
+__all__ = ["ItemChange", "LearnedStep", "SuiteChange", "VersionDiff", "diff", "line"]
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ def diff(tx: Session, before: str, after: str) -> VersionDiff:
         NotFound: no such version.
     """
     old, new = versions.get(tx, before), versions.get(tx, after)
-    line = _line(tx, new, before)
-    learned = tuple(_step(tx, version) for version in line if version.cycle)
+    ancestry = line(tx, new, until=before)
+    learned = tuple(_step(tx, version) for version in ancestry if version.cycle)
     pairs = _pairs(measurements.of(tx, before), measurements.of(tx, after))
     return VersionDiff(
         before=_facts(tx, old),
         after=_facts(tx, new),
-        related=before == after or (bool(line) and line[-1].parent == before),
+        related=before == after or (bool(ancestry) and ancestry[-1].parent == before),
         learned=learned,
         settings=_changed(_settings(tx, old), _settings(tx, new)),
         suites=tuple(_suites(pairs)),
@@ -102,14 +102,14 @@ def diff(tx: Session, before: str, after: str) -> VersionDiff:
     )
 
 
-def _line(tx: Session, newest: Version, until: str) -> list[Version]:
-    """`newest` and its ancestors down to, and without, `until`."""
-    line: list[Version] = []
+def line(tx: Session, newest: Version, until: str | None = None) -> list[Version]:
+    """`newest` and its ancestors, newest first, down to the base model, or to and without `until`."""
+    found: list[Version] = []
     current: Version | None = newest
     while current is not None and current.id != until:
-        line.append(current)
+        found.append(current)
         current = versions.get(tx, current.parent) if current.parent else None
-    return line
+    return found
 
 
 def _step(tx: Session, version: Version) -> LearnedStep:
