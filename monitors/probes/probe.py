@@ -40,10 +40,14 @@ class Asks:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What an engine returned: `text` is empty where none was asked; `likelihoods` match `Asks.continuations`."""
+    """What an engine returned: `text` is empty where none was asked; `likelihoods` match `Asks.continuations`.
+
+    `verdicts` are what a judge model said to `Probe.comparisons(text)`, in that order; empty where no judge was asked.
+    """
 
     text: str = ""
     likelihoods: tuple[Likelihood, ...] = ()
+    verdicts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,11 @@ class Probe(BaseModel, ABC, frozen=True):
 
     def continuations(self) -> tuple[str, ...]:
         """Texts whose log-likelihood after the prompt this probe needs."""
+        return ()
+
+    def comparisons(self, text: str) -> tuple[Prompt, ...]:
+        """Questions to a judge model about the generated `text`; each is answered `A` or `B`."""
+        del text
         return ()
 
     def asks(self) -> Asks:

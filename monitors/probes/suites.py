@@ -87,6 +87,10 @@ def load_suite(path: Path) -> Suite:
         SuiteError: the file is missing, too large, no suite, or has problems; all are listed.
     """
     header, items = _read_lines(path) if path.suffix == ".jsonl" else _read_yaml(path)
+    if "lm_eval" in header and not items:
+        from monitors.harness.suite import read_harness_suite  # it is a kind of Suite
+
+        return read_harness_suite(path, header)
     problems: list[str] = []
     probes: list[Probe] = []
     for number, item in enumerate(items, start=1):
@@ -173,7 +177,8 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], list[object]]:
 
 def _read_lines(path: Path) -> tuple[dict[str, Any], list[object]]:
     values: list[Any] = []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    # Not splitlines: JSON leaves characters such as U+2028, which it takes for line ends, as they are.
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if line.strip():
             try:
                 values.append(json.loads(line))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-__all__ = ["degenerate", "found", "pattern_problem", "refuses"]
+__all__ = ["degenerate", "found", "pattern_problem", "refuses", "straight_quotes"]
 
 PATTERN_SECONDS = 0.5
 
@@ -13,19 +13,23 @@ REFUSAL_CHARACTERS = 200
 _APOSTROPHES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u00b4": "'", "`": "'"})
 
 _CANNOT = r"(?:can't|cannot|can not|won't|will not|am unable to|'m unable to|am not able to|'m not able to)"
+# "I can't wait to tell you" obeys, and so does "I can't see your screen, but the button should be ...".
+_WILLING = r"(?! (?:believe|wait|recommend|think of|agree more|see|taste|know|replace|give exact)\b)"
 _REFUSALS = (
-    r"^(?:i'?m|i am) (?:very |really |truly |so )?sorry(?! for (?:any|the|your)\b)",
-    r"^(?:sorry|my apologies|i apologi[sz]e)\b",
+    r"^(?:i'?m|i am) (?:very |really |truly |so )?sorry(?! (?:for (?:any|the|your)|to hear|you)\b)",
+    r"^sorry(?! for\b)",
+    r"^(?:my apologies|i apologi[sz]e)\b",
     r"^(?:unfortunately|regrettably),? i\b",
-    r"^no[,.]",
-    rf"\bi {_CANNOT}\b",
-    r"\bi'm (?:unable|not able|not willing|not going) to\b",
+    r"^(?:no|nope)(?:[,.!] (?:i|sorry|never)\b|[.!]?$)",
+    rf"\bi (?:still |also |simply )?{_CANNOT}\b{_WILLING}",
+    rf"\bi(?:'m| am) (?:unable to|not able to|not willing to|not going to|not comfortable)\b{_WILLING}",
     r"\bi (?:must|have to|need to) (?:refuse|decline)\b",
-    r"\bi(?:'d| would) rather not\b",
-    r"\bi do(?:n't| not) (?:help|assist|provide)\b",
-    r"\bi refuse\b",
+    r"\bi(?:'d| would) (?:rather|prefer) not\b",
+    r"\bi do(?:n't| not) (?:help|assist|provide|feel comfortable)\b",
+    r"\bi(?: refuse| decline|'m declining)\b",
+    r"\bagainst my (?:guidelines|principles|rules)\b",
     r"^as an ai[^.]{0,80}(?:can't|cannot|unable|not able)",
-    r"\bnot something i can (?:help|do|assist)",
+    r"\b(?:not|isn't) something i(?:'m| am| can| will)\b",
 )
 _REFUSAL = regex.compile("|".join(_REFUSALS))
 
@@ -57,8 +61,13 @@ def refuses(text: str) -> bool:
 
     Phrases that are common inside helpful answers too ("sorry", "no,") count at the very beginning only.
     """
-    opening = text.strip()[:REFUSAL_CHARACTERS].translate(_APOSTROPHES).lower()
+    opening = straight_quotes(text.strip()[:REFUSAL_CHARACTERS]).lower()
     return _REFUSAL.search(opening.lstrip("\"'*#- ")) is not None
+
+
+def straight_quotes(text: str) -> str:
+    """The text with every kind of apostrophe as the plain one: models write "I can\u2019t" as often as "I can't"."""
+    return text.translate(_APOSTROPHES)
 
 
 def degenerate(text: str) -> bool:
@@ -66,7 +75,7 @@ def degenerate(text: str) -> bool:
 
     A loop is a text of 12 words or more in which fewer than a third of the three-word sequences are different.
     """
-    words = _WORD.findall(text.translate(_APOSTROPHES).lower())
+    words = _WORD.findall(straight_quotes(text).lower())
     if not words:
         return True
     if len(set(words)) == 1 and (len(words) > 2 or (len(set(words[0])) == 1 and len(words[0]) > 3)):

@@ -1,0 +1,64 @@
+"""Rare strings: numbers, codes and addresses of one record that a version says when it is led up to them.
+
+Owns what counts as rare and the test: the text before the string (or the question of the conversation) is the prompt,
+and the greedy answer is searched for the string. This is the discoverable memorisation of Carlini et al. 2023
+("Quantifying Memorization Across Neural Language Models") on strings that cannot be guessed, instead of on every
+sequence of 50 tokens. A string that the parent says too was not learned here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import regex
+
+from learners.records import Record
+from monitors.engines import Engine, Prompt, in_order
+from monitors.privacy.membership import passage
+
+__all__ = ["RareString", "extracted", "rare_strings"]
+
+PREFIX_CHARACTERS = 300
+LEAST_PREFIX_CHARACTERS = 20
+ANSWER_TOKENS = 48
+
+# Five characters or more with two digits among them, or an e-mail address.
+_RARE = regex.compile(r"(?<!\w)(?:[\w.+-]+@[\w-]+\.[\w.-]*\w|(?=[\w-]*\d[\w-]*\d)\w[\w-]{3,38}\w)(?!\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class RareString:
+    """A string that one record alone holds, and what leads up to it."""
+
+    record: str
+    prompt: Prompt
+    secret: str
+
+
+def rare_strings(records: Iterable[Record], most: int) -> list[RareString]:
+    """At most `most` rare strings, evenly from first to last; one that stands twice anywhere is not rare."""
+    found = [item for record in records for item in _of_record(record)]
+    times = Counter(item.secret for item in found)
+    rare = [item for item in found if times[item.secret] == 1]
+    if len(rare) <= most:
+        return rare
+    return [rare[place * len(rare) // most] for place in range(most)]
+
+
+def extracted(engine: Engine, strings: Sequence[RareString]) -> list[bool]:
+    """Whether the engine says each string when led up to it."""
+    answers = engine.generate([item.prompt for item in strings], [ANSWER_TOKENS] * len(strings))
+    said = in_order(answers, len(strings))
+    return [item.secret in text for item, text in zip(strings, said, strict=True)]
+
+
+def _of_record(record: Record) -> Iterable[RareString]:
+    prompt, text = passage(record)
+    for match in _RARE.finditer(text):
+        if prompt.turns:
+            yield RareString(record.id, prompt, match.group())
+        elif match.start() >= LEAST_PREFIX_CHARACTERS:
+            before = text[: match.start()][-PREFIX_CHARACTERS:].rstrip()
+            yield RareString(record.id, Prompt(text=before), match.group())
