@@ -1,0 +1,32 @@
+"""How training rows look to people: what is learned stands in brackets, and in colour on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from agent.cli import console
+
+__all__ = ["rows"]
+
+_MEANINGS: Final = {
+    "new": "new",
+    "rehearsed": "may be rehearsed",
+    "chosen": "preferred: made likelier",
+    "rejected": "not preferred: made less likely",
+}
+
+
+def rows(found: Mapping[str, Any]) -> None:
+    """The first rows of a plan's training material."""
+    counts = {
+        "new rows": found["rows"],
+        "rows to rehearse from": found["remembered"],
+        "tokens of the new rows": f"{found['tokens']}, of which {found['learned_tokens']} are learned",
+    }
+    console.lines(f"plan of {found['cycle']}: \u27e6learned\u27e7, the rest is only read", counts)
+    for number, view in enumerate(found["views"], start=1):
+        console.say(
+            f"\n{number}. {_MEANINGS[view['role']]}: {view['learned_tokens']} of {view['tokens']} tokens learned"
+        )
+        console.marked((piece["text"], piece["learned"]) for piece in view["pieces"])

@@ -1,0 +1,14 @@
+"""Every method on sequences of real tasks: what it learns, what it forgets, and what that costs.
+
+    setup       what is compared, as one frozen record with a digest
+    streams     which tasks in which orders
+    tasks       one task of the shared data: training records and a suite
+    preferences the tasks of continual alignment
+    one_run     one method over one order, in a process of its own
+    running     which runs are missing, and starting them
+    standings   scores and costs over orders; who forgets least
+    report      the tables, for a terminal and for docs/benchmarks.md
+    plots       the curves
+
+`python -m benchmarks.methods --quick` runs the small form.
+"""

@@ -1,0 +1,127 @@
+"""`python -m benchmarks.methods`: the command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from benchmarks import pages
+from benchmarks.lab import EMBEDDED
+from benchmarks.methods import plots, report
+from benchmarks.methods.running import Comparison, compare
+from benchmarks.methods.setup import PLAIN, Setup
+from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS
+from learners.job import Stage
+from learners.methods import methods, nearest
+
+__all__ = ["main"]
+
+RESULTS = Path("benchmark-results")
+
+MOST_USED: dict[Stage, tuple[str, ...]] = {
+    "cpt": ("finetune", "replay", "rewarm_replay", "ewc", "l2", "recadam", "mix_review", "distill", "das", "k_adapter"),
+    "cit": ("finetune", "replay", "o_lora", "osf", "ewc", "l2", "distill", "mix_review", "llama_pro", "average"),
+    "ca": ("dpo", "dpo_replay", "kto", "copr", "copf"),
+}
+"""What --quick compares, as far as the table of methods has them."""
+
+QUICK_SETTINGS = {"epochs": 1, "batch_size": 4}
+"""One pass in small batches: as many steps as two passes in batches of eight, in half the time."""
+
+
+def main(
+    stage: Annotated[str, typer.Option(help="cpt, cit or ca.")] = "cit",
+    names: Annotated[str, typer.Option("--methods", help="Ids, with commas; else all of the stage.")] = "",
+    stream: Annotated[str, typer.Option(help=f"One of {', '.join(STREAMS)}; else the stage's own.")] = "",
+    orders: Annotated[int | None, typer.Option(min=1, help="How many orders; else 3, with --quick 1.")] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
+    items: Annotated[int | None, typer.Option(min=1, help="Most training items of a task; else 400.")] = None,
+    test_items: Annotated[int | None, typer.Option(min=1, help="Most test items of a task; else 100.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="3 tasks, 60 and 20 items, the most used methods.")] = False,
+    model: Annotated[str, typer.Option(help="Embedded model, model folder or version folder.")] = EMBEDDED,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of every method.")] = None,
+    seed: int = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Of each run.")] = 2,
+    country: Annotated[str, typer.Option(help="ISO 3166 alpha-3 code, for the energy estimate.")] = "DEU",
+    results: Annotated[Path, typer.Option(help="Folder of all results.")] = RESULTS,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored results of these runs.")] = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Write docs/benchmarks.md and its plots.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
+) -> None:
+    """Compare methods on sequences of real tasks; runs that are stored already are not run again."""
+    known = _stage(stage)
+    chosen = _methods(known, names, quick=quick)
+    given = {**(QUICK_SETTINGS if quick else {}), **_settings(settings)}
+    streams = [stream] if stream else [QUICK_STREAMS[known]] if quick else list(DEFAULT_STREAMS[known])
+    console = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else 190)
+    found = [
+        compare(
+            Setup(
+                stage=known, stream=name, tasks=tasks or (3 if quick else None), items=items or (60 if quick else 400),
+                test_items=test_items or (20 if quick else 100), model=model, settings=given, seed=seed,
+            ),
+            chosen, orders or (1 if quick else 3), results.resolve(), threads=threads, country=country, fresh=fresh,
+            say=console.print,
+        )
+        for name in streams
+    ]  # fmt: skip
+    for comparison in found:
+        _tell(comparison, console, results, publish=publish)
+    if as_json:
+        Console().print_json(json.dumps([report.as_json(comparison, _command()) for comparison in found]))
+    if any(comparison.failed for comparison in found):
+        raise typer.Exit(1)
+
+
+def _stage(word: str) -> Stage:
+    for stage in PLAIN:
+        if stage == word:
+            return stage
+    raise typer.BadParameter(f"{word!r} is no stage; there are {', '.join(PLAIN)}")
+
+
+def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
+    able = [name for name, info in sorted(methods().items()) if stage in info.stages]
+    if not names:
+        return [name for name in MOST_USED[stage] if name in able] if quick else able
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in able:
+            hint = "" if name in methods() else f"; did you mean {nearest(name)!r}?"
+            raise typer.BadParameter(f"{name!r} cannot train stage {stage}{hint}; those that can: {', '.join(able)}")
+    return wanted
+
+
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    pairs = [one.partition("=") for one in given or ()]
+    for key, equals, _ in pairs:
+        if not equals:
+            raise typer.BadParameter(f"--set {key!r}: KEY=VALUE is wanted, e.g. --set epochs=2")
+    return {key: yaml.safe_load(value) for key, _, value in pairs}
+
+
+def _tell(found: Comparison, console: Console, results: Path, *, publish: bool) -> None:
+    console.print(report.table(found))
+    console.print(report.verdict(found))
+    if not found.results:
+        return
+    if not publish:
+        plots.draw(found, results / found.setup.name)
+        return
+    drawn = plots.draw(found, pages.PAGE.parent / "benchmarks")
+    pages.write_section(f"methods-{found.setup.stage}-{found.setup.stream}", report.section(found, _command(), drawn))
+
+
+def _command() -> str:
+    return shlex.join(["python", "-m", "benchmarks.methods", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    typer.run(main)

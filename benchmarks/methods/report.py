@@ -1,0 +1,118 @@
+"""How a comparison is told: a table in the terminal, a section of docs/benchmarks.md, one JSON value.
+
+Owns words and columns. No number is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from benchmarks.methods.running import Comparison
+from benchmarks.methods.setup import PLAIN, Setup
+from benchmarks.methods.standings import METRICS, Standing, best, standings
+from learners.methods import methods
+
+__all__ = ["as_json", "described", "section", "table", "verdict"]
+
+_COLUMNS = (
+    "method", "orders", "ACC", "BWT", "FWT", "forgetting", "learning acc.", "plasticity", "trained parameters",
+    "tokens/s", "peak GB", "Wh (est.)", "minutes",
+)  # fmt: skip
+
+
+def table(found: Comparison) -> Table:
+    """The rows for a terminal."""
+    grid = Table(*_COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False, title=described(found.setup), title_justify="left")
+    for row in standings(found.results):
+        grid.add_row(*_cells(row))
+    return grid
+
+
+def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
+    """The section of docs/benchmarks.md.
+
+    Args:
+        command: that made it.
+        plots: file names below docs/benchmarks/.
+    """
+    rows = [_cells(row) for row in standings(found.results)]
+    lines = ["| " + " | ".join(_COLUMNS) + " |", "|---" * len(_COLUMNS) + "|"]
+    lines += ["| " + " | ".join(cells) + " |" for cells in rows]
+    failures = [f"- `{method}`, order {order}: {why}" for (method, order), why in sorted(found.failed.items())]
+    parts = [
+        f"## Methods, stage {found.setup.stage}: {found.setup.stream}",
+        f"`{command}`",
+        f"{described(found.setup)} {_LEGEND}",
+        "\n".join(lines),
+        verdict(found),
+        "\n\n".join(f"![{name}](benchmarks/{name})" for name in plots),
+        "Not run:\n\n" + "\n".join(failures) if failures else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+_LEGEND = (
+    "Scores are in [0, 1], mean ± standard deviation over orders. ACC, BWT, FWT: the GEM paper's; forgetting: fall "
+    "since a task was learned; learning accuracy: score on each task just after it was learned; plasticity: its gain "
+    "over the score just before. `zero_shot` is the base model, `multi_task` plain training on all tasks at once. "
+    "Tokens per second count whole training jobs, loading included; energy is codecarbon's estimate for one order."
+)
+
+
+def described(setup: Setup) -> str:
+    """What was held equal."""
+    told = ", ".join(f"{key} {value}" for key, value in setup.settings.items()) or "defaults"
+    first = "all tasks" if setup.tasks is None else f"first {setup.tasks} tasks"
+    return (
+        f"Stage {setup.stage}, stream {setup.stream} ({first}), at most {setup.items} training and {setup.test_items} "
+        f"test items of each, seed {setup.seed}; settings of every method: {told}."
+    )
+
+
+def verdict(found: Comparison) -> str:
+    """Who forgets least among those that learn as well as plain training, in one sentence."""
+    plain = PLAIN[found.setup.stage]
+    winner = best(standings(found.results), found.setup.stage)
+    if winner is None:
+        return f"Without `{plain}` among the results there is nothing to compare forgetting with."
+    if winner.method == plain:
+        return f"No method that learns as well forgets less than `{plain}` ({winner.plain_forgetting:.3f})."
+    share = "" if winner.ratio is None else f", {winner.ratio:.0%} of"
+    return (
+        f"At equal learning accuracy `{winner.method}` forgets least: {winner.forgetting:.3f}{share or ' against'} "
+        f"`{plain}`'s {winner.plain_forgetting:.3f}."
+    )
+
+
+def as_json(found: Comparison, command: str) -> dict[str, Any]:
+    """Everything, the score matrices included."""
+    rows = standings(found.results)
+    winner = best(rows, found.setup.stage)
+    known = methods()
+    return {
+        "command": command,
+        "setup": found.setup.model_dump(mode="json"),
+        "methods": [
+            {**row.as_dict(), "paper": known[row.method].paper if row.method in known else None} for row in rows
+        ],
+        "best": asdict(winner) if winner else None,
+        "runs": [result.model_dump(mode="json") for result in found.results],
+        "failed": [{"method": name, "order": order, "why": why} for (name, order), why in found.failed.items()],
+    }
+
+
+def _cells(row: Standing) -> tuple[str, ...]:
+    spreads = [row.metrics.get(name) for name in METRICS]
+    several = row.orders > 1
+    shown = ["-" if s is None else f"{s.mean:.3f}" + (f" ± {s.deviation:.3f}" if several else "") for s in spreads]
+    costs = ("-",) * 4
+    if row.trainable_parameters:
+        energy = "-" if row.energy_kwh is None else f"{row.energy_kwh * 1000:.2f}"
+        peak = f"{row.peak_memory_bytes / 2**30:.2f}"
+        costs = (f"{row.trainable_parameters:,}", f"{row.tokens_per_second:.0f}", peak, energy)
+    return (row.method, str(row.orders), *shown, *costs, f"{row.seconds / 60:.1f}")

@@ -1,0 +1,127 @@
+"""Scores and costs of every method over its orders, and who forgets least among those that learn as well.
+
+Owns the aggregation; the formulas are `monitors.metrics`'s. Pure: results in, rows out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, pstdev
+from typing import Any
+
+from benchmarks.methods.setup import PLAIN, REFERENCES, RunResult
+from learners.job import Stage
+from monitors.metrics import ScoreMatrix, average_accuracy_curve, summary
+
+__all__ = ["METRICS", "Best", "Spread", "Standing", "best", "curve", "standings"]
+
+METRICS = ("acc", "bwt_gem", "fwt_gem", "forgetting_since_learned", "learning_accuracy", "plasticity")
+"""Shown of each method, as `monitors.metrics.METRICS` names them."""
+
+TOLERANCE = 0.02
+"""Learning accuracies that differ by less are called equal."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean over orders and their standard deviation (of the orders that were run, not an estimate beyond them)."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One method, or one reference.
+
+    Attributes:
+        metrics: by the names of `METRICS`; left out where the method has no such number.
+        trainable_parameters: of the last version.
+        tokens_per_second: over all of its training jobs, loading and preparation included.
+        energy_kwh: of one order; None where it was not estimated.
+    """
+
+    method: str
+    orders: int
+    metrics: dict[str, Spread]
+    trainable_parameters: int
+    tokens_per_second: float
+    peak_memory_bytes: int
+    energy_kwh: float | None
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The method that forgets least at a learning accuracy equal to plain training's.
+
+    Attributes:
+        ratio: its forgetting over plain training's; None where plain training forgets nothing.
+    """
+
+    method: str
+    forgetting: float
+    plain_forgetting: float
+    ratio: float | None
+
+
+def standings(results: Sequence[RunResult]) -> list[Standing]:
+    """One row a method: references first, then by average accuracy, best first."""
+    names = list(dict.fromkeys(result.method for result in results))
+    rows = [_standing(name, [result for result in results if result.method == name]) for name in names]
+    return sorted(rows, key=lambda row: (row.method not in REFERENCES, -_mean(row, "acc")))
+
+
+def curve(results: Sequence[RunResult], method: str) -> list[float]:
+    """Mean accuracy over the tasks seen so far, after each task, averaged over the method's orders; may be empty."""
+    matrices = [ScoreMatrix(result.scores) for result in results if result.method == method]
+    curves = [average_accuracy_curve(matrix) for matrix in matrices if not matrix.missing]
+    return [fmean(points) for points in zip(*curves, strict=True)]
+
+
+def best(rows: Sequence[Standing], stage: Stage) -> Best | None:
+    """Who forgets least among the methods that learn as well as plain training; None without plain training."""
+    plain = next((row for row in rows if row.method == PLAIN[stage]), None)
+    if plain is None or "forgetting_since_learned" not in plain.metrics:
+        return None
+    least = _mean(plain, "learning_accuracy") - TOLERANCE
+    others = [row for row in rows if row.method not in REFERENCES and "forgetting_since_learned" in row.metrics]
+    able = [row for row in others if _mean(row, "learning_accuracy") >= least]
+    winner = min(able, key=lambda row: _mean(row, "forgetting_since_learned"))
+    forgetting, usual = (_mean(row, "forgetting_since_learned") for row in (winner, plain))
+    return Best(winner.method, forgetting, usual, forgetting / usual if usual > 0 else None)
+
+
+def _standing(method: str, results: Sequence[RunResult]) -> Standing:
+    learned = [one for result in results for one in result.learned]
+    energies = [one.energy_kwh for one in learned if one.energy_kwh is not None]
+    seconds = sum(one.seconds for one in learned)
+    return Standing(
+        method=method,
+        orders=len(results),
+        metrics=_metrics(results),
+        trainable_parameters=learned[-1].trainable_parameters if learned else 0,
+        tokens_per_second=sum(one.tokens for one in learned) / seconds if seconds else 0.0,
+        peak_memory_bytes=max((one.peak_memory_bytes for one in learned), default=0),
+        energy_kwh=sum(energies) / len(results) if learned and len(energies) == len(learned) else None,
+        seconds=fmean(result.seconds for result in results),
+    )
+
+
+def _metrics(results: Sequence[RunResult]) -> dict[str, Spread]:
+    readings = [summary(ScoreMatrix(result.scores)) for result in results]
+    found: dict[str, Spread] = {}
+    for name in METRICS:
+        values = [value for reading in readings if (value := reading[name].value) is not None]
+        if len(values) == len(results):
+            found[name] = Spread(fmean(values), pstdev(values))
+    return found
+
+
+def _mean(row: Standing, metric: str) -> float:
+    return row.metrics[metric].mean if metric in row.metrics else 0.0

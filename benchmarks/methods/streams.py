@@ -1,0 +1,80 @@
+"""Which tasks are learned one after another, and in which orders.
+
+Owns the literal table. The orders are published ones, less the tasks that the data folder does not hold, so that
+results can be set beside the papers'.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Final
+
+from benchmarks.methods import preferences, tasks
+from benchmarks.methods.setup import Setup
+from benchmarks.methods.tasks import Task
+from learners.job import Stage
+
+__all__ = ["DEFAULT_STREAMS", "QUICK_STREAMS", "STREAMS", "order_names", "stream_tasks"]
+
+_LONG = (
+    # Orders 4 to 6 of O-LoRA (Wang et al. 2023, arXiv:2310.14152), which has them from Progressive Prompts.
+    "mnli cb wic copa qqp boolq rte amazon sst2 agnews",
+    "boolq wic mnli cb copa qqp rte sst2 agnews amazon",
+    "amazon mnli cb copa qqp rte sst2 agnews boolq wic",
+)
+_SUPERNI = (
+    # The two orders of SAPT (Zhao et al. 2024, arXiv:2401.08295), and the first one backwards.
+    "task363 task181 task1510 task073 task748 task591 task1687 task875",
+    "task748 task073 task1687 task591 task363 task1510 task181 task875",
+    "task875 task1687 task591 task748 task073 task1510 task181 task363",
+)
+_SHORT = (
+    # Three kinds of answer, short prompts: the small form.
+    "task1510 sst2 task875",
+    "task875 task1510 sst2",
+    "sst2 task875 task1510",
+)
+_PREFERENCES = (
+    "helpful harmless brief thorough",
+    "brief thorough helpful harmless",
+    "thorough harmless brief helpful",
+)
+
+STREAMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "superni": _SUPERNI,
+    "long_sequence": _LONG,
+    "short": _SHORT,
+    "preferences": _PREFERENCES,
+}
+"""Orders of each stream, as the short names of its tasks."""
+
+DEFAULT_STREAMS: Final[Mapping[Stage, tuple[str, ...]]] = {
+    "cpt": ("superni", "long_sequence"),
+    "cit": ("superni", "long_sequence"),
+    "ca": ("preferences",),
+}
+QUICK_STREAMS: Final[Mapping[Stage, str]] = {"cpt": "short", "cit": "short", "ca": "preferences"}
+
+
+def order_names(setup: Setup, order: int) -> list[str]:
+    """Short names of the tasks of one order; orders beyond the published ones are shuffles by their number.
+
+    Args:
+        order: from 1.
+    """
+    published = STREAMS[setup.stream]
+    kept = published[0].split()[: setup.tasks]
+    if order <= len(published):
+        return [name for name in published[order - 1].split() if name in kept]
+    return random.Random(order).sample(kept, len(kept))  # noqa: S311 - an order, not secrecy
+
+
+def stream_tasks(setup: Setup, order: int) -> list[Task]:
+    """The tasks of one order, each with the same items whatever the order.
+
+    Raises:
+        benchmarks.data.DataMissing: the data folder does not hold them.
+    """
+    make = preferences.task if setup.stage == "ca" else tasks.task
+    return [make(name, setup) for name in order_names(setup, order)]

@@ -1,0 +1,98 @@
+"""Promises of `benchmarks.methods`' streams, tasks and preferences."""
+
+import pytest
+
+from benchmarks import data
+from benchmarks.methods.setup import Setup
+from benchmarks.methods.streams import STREAMS, order_names, stream_tasks
+from benchmarks.methods.tasks import ShortAnswer, task
+from monitors.probes.probe import Answers
+
+
+def setup(**given):
+    return Setup.model_validate({"stage": "cit", "stream": "short", "items": 2, "test_items": 2, **given})
+
+
+def score(probe, text):
+    return probe.score(Answers(text)).score
+
+
+@pytest.mark.parametrize("orders", STREAMS.values(), ids=STREAMS)
+def test_every_order_of_a_stream_has_the_same_tasks(orders):
+    assert len(orders) == 3 and len(set(orders)) == 3
+    assert len({frozenset(order.split()) for order in orders}) == 1
+
+
+def test_fewer_tasks_are_the_first_ones_in_every_order():
+    names = [order_names(setup(tasks=2), order) for order in (1, 2, 3)]
+    assert names == [["task1510", "sst2"], ["task1510", "sst2"], ["sst2", "task1510"]]
+
+
+def test_orders_beyond_the_published_ones_are_shuffles_that_stay():
+    once, again = (order_names(setup(stream="long_sequence"), 7) for _ in range(2))
+    assert once == again != order_names(setup(stream="long_sequence"), 8)
+    assert sorted(once) == sorted(order_names(setup(stream="long_sequence"), 1))
+
+
+def test_a_task_has_the_same_items_in_every_order(shared):
+    first, second = ({task.name: task for task in stream_tasks(setup(), order)} for order in (1, 2))
+    for name, found in first.items():
+        assert found.records == second[name].records and found.suite.digest == second[name].suite.digest
+
+
+def test_another_seed_chooses_other_items(shared):
+    chosen = {task("task875", setup(items=1, seed=seed)).records[0].id for seed in range(20)}
+    assert len(chosen) == 3
+
+
+def test_pre_training_reads_as_one_text_what_instruction_tuning_reads_as_turns(shared):
+    as_text, as_turns = (task("sst2", setup(stage=stage)) for stage in ("cpt", "cit"))
+    (text, turns) = (found.records[0].content for found in (as_text, as_turns))
+    question, answer = (turn["content"] for turn in turns["messages"])
+    assert text["text"] == f"{question}\nAnswer: {answer}"
+    assert as_text.suite.items[0].template == "plain" and as_text.suite.items[0].prompt.endswith("\nAnswer:")
+
+
+def test_superni_scores_by_rouge_l_and_the_long_sequence_by_equality(shared):
+    assert {probe.measure for probe in task("task875", setup()).suite.items} == {"rouge_l"}
+    assert {probe.measure for probe in task("sst2", setup()).suite.items} == {"exact"}
+
+
+def test_rouge_l_counts_the_common_subsequence_and_takes_the_best_answer():
+    probe = ShortAnswer(id="p", prompt="?", answer=("bird HasA wings", "bird IsA animal"), measure="rouge_l")
+    assert score(probe, "bird HasA wing") == 1.0  # stemmed
+    assert score(probe, "bird IsA thing") == pytest.approx(2 / 3)
+    assert score(probe, "no idea") == 0.0
+
+
+def test_equality_forgives_case_and_a_full_stop_only():
+    probe = ShortAnswer(id="p", prompt="?", answer=("Good",))
+    assert [score(probe, text) for text in ("good.", "Good", "very good")] == [1.0, 1.0, 0.0]
+
+
+def test_an_answer_ends_with_its_line():
+    assert ShortAnswer(id="p", prompt="?", answer=("Good",)).as_prompt().stop == ("\n",)
+
+
+def test_the_two_readers_prefer_opposite_answers_and_no_test_pair_is_trained_on(shared):
+    brief, thorough = (
+        preference_task(name, setup(stage="ca", stream="preferences", items=400, test_items=4))
+        for name in ("brief", "thorough")
+    )
+    pair, other = brief.records[0].content, thorough.records[0].content
+    assert len(pair["chosen"][0]["content"]) < len(pair["rejected"][0]["content"])
+    assert len(other["chosen"][0]["content"]) > len(other["rejected"][0]["content"])
+    trained = {record.content["prompt"][0]["content"] for record in brief.records}
+    assert len(brief.suite.items) == 4 and not trained & {probe.text for probe in brief.suite.items}
+
+
+def preference_task(name, given):
+    from benchmarks.methods.preferences import task as preference
+
+    return preference(name, given)
+
+
+def test_missing_data_is_named_with_the_variable_that_says_where(tmp_path, monkeypatch):
+    monkeypatch.setenv(data.VARIABLE, str(tmp_path))
+    with pytest.raises(data.DataMissing, match=r"long_sequence/sst2.*CLD_SHARED_DATA"):
+        task("sst2", setup())
