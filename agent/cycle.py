@@ -4,7 +4,8 @@ Owns the order of things: which step function belongs to which state. It keeps n
 anywhere starts here again. `agent.daemon` calls `advance` once per tick.
 
     observing -> diagnosing -> planning -> [awaiting_approval] -> curating -> training -> measuring -> judging
-       judging: promote -> promoting -> watching -> done | rolled_back
+       judging: unclear -> measuring (more items of the suites in question, a fixed number of times)
+                promote -> promoting -> watching -> done | rolled_back
                 hold    -> awaiting_approval -> promoting | rejected
                 reject  -> rejected
     any step -> failed(reason)
@@ -17,7 +18,7 @@ from typing import Final
 
 from agent.context import DAEMON, Context
 from agent.jobs import JobFailed
-from agent.steps import curating, diagnosing, judging, measuring, planning, promoting, training, watching
+from agent.steps import auditing, curating, diagnosing, judging, planning, promoting, training, watching
 from agent.steps.ending import end
 from agent.store import cycles
 from agent.store.cycles import Cycle
@@ -33,7 +34,7 @@ STEPS: Final[dict[str, Step]] = {
     "planning": planning.advance,
     "curating": curating.advance,
     "training": training.advance,
-    "measuring": measuring.advance,
+    "measuring": auditing.advance,
     "judging": judging.advance,
     "promoting": promoting.advance,
     "watching": watching.advance,

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -195,6 +196,41 @@ def _gpu(_layout: Layout, _config: Config) -> Iterator[Check]:
     yield Check("gpu", "ok", ", ".join(devices) or "none; the CPU is used")
 
 
+def _engine(_layout: Layout, config: Config) -> Iterator[Check]:
+    engine = config.engine
+    if engine.kind == "openai":
+        if engine.api_key_env is not None and not os.environ.get(engine.api_key_env):
+            yield Check("engine", "fail", f"{engine.api_key_env} is not set", f"export {engine.api_key_env}=...")
+        else:
+            yield Check("engine", "ok", f"{engine.endpoint} (not asked)")
+    elif engine.kind == "vllm" or engine.python is not None:
+        yield _interpreter(str(engine.python or sys.executable), vllm=engine.kind == "vllm")
+
+
+def _interpreter(python: str, *, vllm: bool) -> Check:
+    """Whether the interpreter of measuring workers finds what they import; nothing is imported."""
+    wanted = ["torch", "transformers", "peft", "pydantic", "tenacity", "yaml", *(["vllm"] if vllm else [])]
+    look = f"import importlib.util as u; print(*[name for name in {wanted} if u.find_spec(name) is None])"
+    fix = "make the environment as docs/operations.md says (Measure with vLLM), or set [engine] kind = 'transformers'"
+    try:
+        asked = subprocess.run([python, "-P", "-c", look], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("engine", "fail", f"{python} cannot be run: {error}", fix)
+    missing = asked.stdout.split()
+    return Check("engine", "fail", f"{python} lacks {', '.join(missing)}", fix) if missing else Check(
+        "engine", "ok", f"{'vLLM' if vllm else 'transformers'} of {python}"
+    )  # fmt: skip
+
+
+def _harness(_layout: Layout, config: Config) -> Iterator[Check]:
+    tasks = [name for name in config.probes.suites if name.startswith("lm_eval: ")]
+    if tasks and importlib.util.find_spec("lm_eval") is None:
+        yield Check("lm-eval", "fail", f"not installed; needed for {', '.join(tasks)}", f"{_INSTALL} 'cld[lm-eval]'")
+    elif tasks:
+        yield Check("lm-eval", "ok", importlib.metadata.version("lm-eval"))
+
+
 _CHECKS: Final[tuple[Callable[[Layout, Config], Iterator[Check]], ...]] = (
     _python, _packages, _model, _embedder, _folders, _disk, _memory, _cores, _sqlite, _clock, _gpu,
+    _engine, _harness,
 )  # fmt: skip

@@ -126,6 +126,7 @@ EXIT_CODES: Final[dict[str, tuple[int, str]]] = {
     "DamagedVersion": (65, "a version's files do not match their hashes"),
     "DamagedFolder": (65, "a folder's files do not match their hashes"),
     "IncompleteFolder": (65, "a folder has no complete manifest"),
+    "DatasetError": (65, "a public set cannot be had, or its file is not the one that is pinned"),
     "SuiteError": (65, "a probe suite's file is wrong"),
     "InvalidInput": (65, "a worker was asked for something that cannot be done"),
     "MissingDependency": (69, "a package or model is not installed: see `cld doctor`"),

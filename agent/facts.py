@@ -1,4 +1,4 @@
-"""What the store knows, as plain JSON values: the reads behind `cld cycle`, `plan`, `history`, `probe` and `methods`.
+"""What the store knows, as plain JSON values: the reads behind `cld cycle`, `plan`, `history` and `probe`.
 
 Owns the choice of what a reader is shown of a row. It changes nothing and renders nothing; the CLI and the API show
 the same facts.
@@ -13,6 +13,7 @@ from typing import Any
 from agent.config import Config
 from agent.errors import NotFound
 from agent.layout import Layout
+from agent.steps import set_aside
 from agent.store import (
     Session,
     cycles,
@@ -30,8 +31,8 @@ from agent.store import (
 from agent.store.tables import Base
 
 __all__ = [
-    "cycle", "cycle_list", "method", "methods", "newest_plan", "plan", "row_facts", "scores", "suites", "version",
-    "version_list",
+    "cycle", "cycle_list", "judges", "newest_plan", "plan", "row_facts", "scores", "suites",
+    "version", "version_list",
 ]  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def cycle(tx: Session, cycle_id: str) -> dict[str, Any]:
     return {
         **row_facts(found),
         "records": len(pool.records_of(tx, cycle_id)),
+        "set_aside": [item.model_dump(mode="json") for item in set_aside.in_cycle(tx, cycle_id)],
         "gaps": [gap.model_dump(mode="json") for gap in gaps.of_cycle(tx, cycle_id)],
         "jobs": [row_facts(job, "result") for job in jobs.of_cycle(tx, cycle_id)],
         "verdict": verdict.verdict if verdict else None,
@@ -113,6 +115,7 @@ def version(tx: Session, version_id: str) -> dict[str, Any]:
         "card": row.card,
         "facts": row.facts,
         "scores": scores(tx, version_id),
+        "judges": judges(tx, version_id),
         "served": served,
         "decisions": [row_facts(word) for word in decisions.of_cycle(tx, row.cycle)] if row.cycle else [],
         "events": [row_facts(event) for event in events.listing(tx, subject=version_id)],
@@ -121,7 +124,15 @@ def version(tx: Session, version_id: str) -> dict[str, Any]:
 
 def scores(tx: Session, version_id: str) -> list[dict[str, Any]]:
     """Mean score of a version per suite."""
-    return [asdict(row) for row in measurements.matrix(tx) if row.version == version_id]
+    return [asdict(row) for row in measurements.matrix(tx, [version_id])]
+
+
+def judges(tx: Session, version_id: str) -> list[dict[str, Any]]:
+    """How the two judges of a version's answers agree, per suite and engine setting."""
+    from monitors.probes.judges import agreements, sentence
+
+    rows = agreements(measurements.of(tx, version_id))
+    return [{**found.model_dump(mode="json"), "told": sentence(found)} for found in rows]
 
 
 def _version_facts(tx: Session, row: versions.Version) -> dict[str, Any]:
@@ -148,26 +159,7 @@ def suites(layout: Layout, config: Config) -> list[dict[str, Any]]:
             )
         suite = load_suite(path)
         rows.append(
-            {"suite": suite.suite, "role": suite.role, "probes": len(suite.items), "digest": suite.digest,
+            {"suite": suite.suite, "role": suite.role, "probes": len(suite.items) or None, "digest": suite.digest,
              "description": suite.description, "file": str(path)}
         )  # fmt: skip
     return rows
-
-
-def methods() -> list[dict[str, Any]]:
-    """The methods that cld can train with."""
-    from learners.methods import methods as known
-
-    return [{"method": name, **asdict(info)} for name, info in sorted(known().items())]
-
-
-def method(name: str) -> dict[str, Any]:
-    """One method.
-
-    Raises:
-        NotFound: no such method.
-    """
-    found = {row["method"]: row for row in methods()}
-    if name not in found:
-        raise NotFound(f"{name!r} is no method; there are {', '.join(found)}")
-    return found[name]

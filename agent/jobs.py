@@ -136,7 +136,8 @@ class JobRunner:
             spec = build(folder).model_dump(mode="json")
             request = JobRequest(job_id=job_id, kind=kind, spec=spec, limits=limits)
             write_atomic(folder / "job.json", request.model_dump_json(indent=2))
-        identity = workers.launch(folder, package, limits, self.environment)
+        python = self.config.engine.python if package == "monitors" else None
+        identity = workers.launch(folder, package, limits, self.environment, python)
         self._running[job_id] = identity
         with self.store.write() as tx:
             jobs.start_attempt(tx, job_id, identity.pid, identity.start_time)

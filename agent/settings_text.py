@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import wrap
 from types import NoneType
@@ -58,9 +58,12 @@ class _Key:
 
 @dataclass(frozen=True)
 class _Table:
+    """One table; an example stands in cld.toml as a comment, header and all: its name is the reader's to choose."""
+
     header: str
     introduction: str
     keys: tuple[_Key, ...]
+    example: bool = False
 
 
 def template() -> str:
@@ -74,11 +77,12 @@ def reference() -> str:
 
 
 def _toml(table: _Table) -> str:
-    lines = ["", *(f"# {line}" for line in wrap(table.introduction, _WIDTH)), f"[{table.header}]"]
+    header, mark = (f"# [{table.header}]", "# ") if table.example else (f"[{table.header}]", "#")
+    lines = ["", *(f"# {line}" for line in wrap(table.introduction, _WIDTH)), header]
     for key in table.keys:
         bounds = f" ({key.bounds})" if key.bounds else ""
         lines += [f"# {line}" for line in wrap(key.description + bounds, _WIDTH)]
-        lines.append(f"#{key.name} = {key.default or '(unset)'}")
+        lines.append(f"{mark}{key.name} = {key.default or '(unset)'}")
     return "\n".join(lines) + "\n"
 
 
@@ -107,15 +111,24 @@ def _nested(header: str, model: type[BaseModel], value: BaseModel, introduction:
         inner = getattr(value, name)
         if isinstance(inner, BaseModel):
             yield from _nested(f"{header}.{name}", type(inner), inner, field.description or "")
+        elif (of_each := _section_of_each(field.annotation)) is not None:
+            keys = _table(f"{header}.{name}.mine", of_each, of_each(), field.description or "")
+            yield replace(keys, example=True)
 
 
 def _table(header: str, model: type[BaseModel], value: BaseModel, introduction: str) -> _Table:
     keys = tuple(
         _key(name, field, getattr(value, name))
         for name, field in model.model_fields.items()
-        if not isinstance(getattr(value, name), BaseModel)
+        if not isinstance(getattr(value, name), BaseModel) and _section_of_each(field.annotation) is None
     )
     return _Table(header, introduction, keys)
+
+
+def _section_of_each(annotation: Any) -> type[BaseModel] | None:
+    """The model of each table in an annotation such as `dict[SuiteName, SuiteGate]`."""
+    last = get_args(annotation)[-1] if get_origin(annotation) is dict else None
+    return last if isinstance(last, type) and issubclass(last, BaseModel) else None
 
 
 def _introduction(model: type[BaseModel]) -> str:

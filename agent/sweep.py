@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent import profiles
 from agent.context import Context
 from agent.errors import CldError, error_kind
 from agent.jobs import JobFailed
@@ -16,6 +17,8 @@ from agent.steps.diagnosing import read_measurements
 from agent.store import commands, control, cycles, deployment, measurements
 from agent.store.commands import Command
 from monitors.job import MeasureSpec
+from monitors.probes.judges import agreements, sentence
+from monitors.probes.suites import load_suite
 
 __all__ = ["advance"]
 
@@ -39,24 +42,42 @@ def advance(context: Context) -> bool:
         return True
 
 
-def _measure(context: Context, asked: Command, version: str) -> bool:
+def _measure(context: Context, asked: Command, serving: str) -> bool:
     job_id = f"sweep-{asked.id}"
+    target = str(asked.args.get("target") or serving)
 
     def build(folder: Path) -> MeasureSpec:
-        return MeasureSpec(
-            versions=(measured.reference(context.layout, version),),
-            suites=tuple(measured.copied(measured.standing_suites(context), folder)),
-            engine=measured.engine_settings(context.config),
-        )
+        return _order(context, asked, target, folder)
 
     if context.jobs.ensure(job_id, "monitors", "measure", build, cycle=None, step="sweep") is None:
         return False
     rows = read_measurements(context.layout.job(job_id) / "output" / "measurements.jsonl")
     with context.store.write() as tx:
         new = measurements.add_many(tx, rows, job_id)
-        message = f"{version} was measured on {len(rows)} probes, {new} of them for the first time"
-        commands.answer(tx, asked.id, "applied", message, {"target": version, "job": job_id, "probes": len(rows)})
+        judges = agreements(rows)
+        message = f"{target} was measured on {len(rows)} probes, {new} of them for the first time"
+        data = {"target": target, "job": job_id, "probes": len(rows),
+                "judges": [found.model_dump(mode="json") for found in judges]}  # fmt: skip
+        commands.answer(tx, asked.id, "applied", "; ".join([message, *map(sentence, judges)]), data)
     return True
+
+
+def _order(context: Context, asked: Command, target: str, folder: Path) -> MeasureSpec:
+    """What is measured: the standing suites again, or what a profile lacks of the version and the initial one."""
+    engine, profile = measured.engine_settings(context.config), asked.args.get("profile")
+    if profile is None:
+        versions, files, skip = [target], measured.standing_suites(context), frozenset[str]()
+    else:
+        with context.store.read() as tx:
+            versions = list(dict.fromkeys(profiles.compared(tx, target)))
+        files = list(profiles.suite_files(context.layout, profiles.named(str(profile))).values())
+        skip = measured.measured_keys(context, versions, [load_suite(path) for path in files], engine.digest())
+    return MeasureSpec(
+        versions=tuple(measured.reference(context.layout, version) for version in versions),
+        suites=tuple(measured.copied(files, folder)),
+        engine=engine,
+        skip=skip,
+    )
 
 
 def _refuse(context: Context, asked: Command, version: str, failure: CldError) -> None:

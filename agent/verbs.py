@@ -183,8 +183,8 @@ def _unpin(tx: Session, request: Request) -> Reply:
 
 
 def _probe_run(tx: Session, request: Request) -> Reply:
-    now = deployment.current(tx)
-    return Reply(now.version, "applied", f"{now.version} is measured on {', '.join(request.config.probes.suites)}")
+    version = versions.get(tx, request.target or deployment.current(tx).version).id
+    return Reply(version, "applied", f"{version} is measured on {', '.join(request.config.probes.suites)}")
 
 
 VERBS: Final[dict[str, Verb]] = {

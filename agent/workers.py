@@ -73,13 +73,20 @@ class _Watch:
 _watches: dict[Identity, _Watch] = {}
 
 
-def launch(job_dir: Path, package: Literal["learners", "monitors"], limits: Limits, env: Mapping[str, str]) -> Identity:
+def launch(
+    job_dir: Path,
+    package: Literal["learners", "monitors"],
+    limits: Limits,
+    env: Mapping[str, str],
+    python: Path | None = None,
+) -> Identity:
     """Start the worker of a prepared job folder in a session and process group of its own.
 
     Args:
         job_dir: holds `job.json`; the worker's output goes to `worker.log` in it, its current folder is `work`.
         limits: its thread count becomes the worker's environment; the rest the worker reads from `job.json`.
         env: variables added to this process's own.
+        python: interpreter of the worker; this process's own where None.
 
     Raises:
         OSError: the process could not be started.
@@ -93,7 +100,7 @@ def launch(job_dir: Path, package: Literal["learners", "monitors"], limits: Limi
         log.flush()
         process = subprocess.Popen(
             # -P: nothing in the current folder can pose as a module.
-            [sys.executable, "-P", "-u", "-X", "faulthandler", "-m", package, str(job_dir)],
+            [str(python or sys.executable), "-P", "-u", "-X", "faulthandler", "-m", package, str(job_dir)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ HANDLERS = {
     "diagnose": "monitors.gaps.diagnosing:diagnose",
     "choose": "monitors.choose:choose",
     "intake": "monitors.intake:intake",
+    "audit": "monitors.audit:audit",
 }
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from learners.records import Kind
 __all__ = [
     "ChooseResult",
     "ChooseSpec",
+    "Contaminated",
+    "ContaminationPolicy",
     "DiagnoseResult",
     "DiagnoseSpec",
     "EngineSettings",
@@ -46,9 +48,10 @@ class EngineSettings(_Frozen):
         max_new_tokens: longest generated answer of probes that set no `max_new_tokens` of their own.
         endpoint, model, api_key_env: for `openai`: base URL, served model, environment variable that holds the key.
         script: for `scripted`: JSON file of answers (`monitors.engines.scripted`).
+        judge: the model that judges what no rule can score (`monitors.probes.scorers.judge`); None: nobody does.
     """
 
-    kind: Literal["transformers", "openai", "scripted"] = "transformers"
+    kind: Literal["transformers", "vllm", "openai", "scripted"] = "transformers"
     dtype: Literal["float32", "bfloat16"] = "float32"
     batch_tokens: int = 2048
     max_new_tokens: int = 48
@@ -57,6 +60,7 @@ class EngineSettings(_Frozen):
     model: str | None = None
     api_key_env: str | None = None
     script: Path | None = None
+    judge: EngineSettings | None = None
 
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 of these settings."""
@@ -101,7 +105,7 @@ class MeasureSpec(_Frozen):
     Attributes:
         suites: suite files (YAML or JSONL), snapshots that do not change while the job runs.
         skip: "version/suite/probe" keys already measured under this engine setting.
-        most_per_suite: measure only this many probes of each suite, evenly spaced (a re-check); None: all.
+        most_per_suite: of what is not skipped, measure only this many items of each suite, evenly spaced; None: all.
     """
 
     versions: tuple[VersionRef, ...]
@@ -136,6 +140,29 @@ class Gap(_Frozen):
     records: tuple[str, ...]
 
 
+class ContaminationPolicy(_Frozen):
+    """When a suite's item counts as given away by training data (`monitors.contamination`).
+
+    Attributes:
+        ngram_words, ngram_share: length of the n-grams, and the share of an item's that must occur.
+        similarity: cosine similarity of the item and a sentence.
+    """
+
+    ngram_words: int = 8
+    ngram_share: float = 0.7
+    similarity: float = 0.9
+
+
+class Contaminated(_Frozen):
+    """A suite's item that a training record gives away, found by words or by meaning; `degree` is in [0, 1]."""
+
+    suite: str
+    probe: str
+    record: str
+    by: Literal["ngram", "meaning"]
+    degree: float
+
+
 class DiagnoseSpec(_Frozen):
     """Find what `version` does not know, in `suites` (role target) and in `records` (JSON lines of `Record`).
 
@@ -143,6 +170,7 @@ class DiagnoseSpec(_Frozen):
         suite: name of the suite that the made probes become.
         probes_per_document: most cloze/question probes made from one text record.
         held_out_share: share of instruction, tool and preference records that become probes instead of data.
+        standing: suites that judge the cycle; their items are looked for in `records`.
     """
 
     suite: str
@@ -152,6 +180,8 @@ class DiagnoseSpec(_Frozen):
     engine: EngineSettings = EngineSettings()
     probes_per_document: int = 4
     held_out_share: float = 0.2
+    standing: tuple[Path, ...] = ()
+    contamination: ContaminationPolicy = ContaminationPolicy()
     seed: int = 0
 
 
@@ -166,6 +196,7 @@ class DiagnoseResult(_Frozen):
         held_out: sentences that became probes and that no training view may contain.
         held_out_records: ids of records that became probes whole and are left out of training.
         failed: how many of the probes the version fails.
+        contaminated: items of the standing suites that the records give away.
     """
 
     gaps: tuple[Gap, ...]
@@ -173,6 +204,7 @@ class DiagnoseResult(_Frozen):
     held_out_records: tuple[str, ...]
     probes: int
     failed: int
+    contaminated: tuple[Contaminated, ...] = ()
 
 
 class ChooseSpec(_Frozen):

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from learners.failures import Diverged, InvalidInput
 from monitors.engines import Engine, Likelihood, open_engines
+from monitors.harness.items import HarnessItem, answered, load_items
+from monitors.harness.suite import HarnessSuite
 from monitors.job import EngineSettings, Measurement, MeasureResult, MeasureSpec, VersionRef
 from monitors.probes.probe import Answers, Asks, Probe, Score
+from monitors.probes.scorers.judge_panel import verdicts
 from monitors.probes.suites import Suite, SuiteError, load_suite
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ OUTPUT_CHARACTERS = 500
 PROGRESS_ITEMS = 16
 
 Question = tuple[Suite, Probe]
+Item = Probe | HarnessItem
 
 
 def measure(spec: dict[str, Any], job: Job) -> MeasureResult:
@@ -48,8 +52,7 @@ def measure(spec: dict[str, Any], job: Job) -> MeasureResult:
     started = time.monotonic()
     asked = MeasureSpec.model_validate(spec)
     suites = _load(asked.suites)
-    left_out = asked.skip.union(*(_beyond(asked.most_per_suite, suite, asked.versions) for suite in suites))
-    rows = measure_suites(job, asked.versions, suites, asked.engine, left_out)
+    rows = measure_suites(job, asked.versions, suites, asked.engine, asked.skip, asked.most_per_suite)
     return MeasureResult(measured=len(rows), seconds=time.monotonic() - started)
 
 
@@ -59,26 +62,30 @@ def measure_suites(
     suites: Sequence[Suite],
     settings: EngineSettings,
     skip: Collection[str] = (),
+    most: int | None = None,
 ) -> list[Measurement]:
     """Measure suites on versions, version after version; what an earlier attempt of the job measured is not redone.
 
     Args:
         skip: `key`s to leave out.
+        most: measure only this many of each suite's other items, evenly spaced.
 
     Returns:
         All measurements of this job, earlier attempts included, as written to `output/measurements.jsonl`.
     """
     kept = job.work / FILE
-    done = {key(row.version, row.suite, row.probe) for row in _whole_rows(kept)}.union(skip)
-    todo = {version.id: _todo(version.id, suites, done) for version in versions}
+    done = {key(row.version, row.suite, row.probe) for row in _whole_rows(kept)}
+    items = [(suite, _items(suite)) for suite in suites]
+    todo = {version.id: list(_todo(version.id, items, skip, done, most)) for version in versions}
     total, count = sum(map(len, todo.values())), 0
     open_engine = open_engines(settings)
+    judge = _judge(settings, job)
     with kept.open("a", encoding="utf-8") as file:
         for version in versions:
             if not todo[version.id]:
                 continue
             job.progress(count, total, f"loading {version.id}")
-            for row in measurements(open_engine(version), version.id, todo[version.id], settings):
+            for row in _measured(open_engine(version), version, todo[version.id], settings, judge):
                 file.write(row.model_dump_json() + "\n")
                 file.flush()
                 count += 1
@@ -90,27 +97,62 @@ def measure_suites(
     return _whole_rows(kept)
 
 
+def _judge(settings: EngineSettings, job: Job) -> Engine | None:
+    if settings.judge is None:
+        return None
+    return open_engines(settings.judge)(VersionRef(id=settings.judge.model or "judge", path=job.folder))
+
+
+def _measured(
+    engine: Engine,
+    version: VersionRef,
+    todo: Sequence[tuple[Suite, Item]],
+    settings: EngineSettings,
+    judge: Engine | None,
+) -> Iterator[Measurement]:
+    probes = [(suite, item) for suite, item in todo if isinstance(item, Probe)]
+    yield from measurements(engine, version.id, probes, settings, judge)
+    documents: dict[str, tuple[Suite, list[HarnessItem]]] = {}
+    for suite, item in todo:
+        if isinstance(item, HarnessItem):
+            documents.setdefault(suite.suite, (suite, []))[1].append(item)
+    for suite, items in documents.values():
+        digest = suite.digest
+        for item, score in answered(engine, version, items):
+            yield _row(version.id, suite, digest, item, score, settings)
+
+
 def measurements(
-    engine: Engine, version_id: str, questions: Sequence[Question], settings: EngineSettings
+    engine: Engine,
+    version_id: str,
+    questions: Sequence[Question],
+    settings: EngineSettings,
+    judge: Engine | None = None,
 ) -> Iterator[Measurement]:
     """Ask all probes together; yield each one's measurement as soon as its last answer is there.
 
     Args:
         engine: opened on the version called `version_id`, under `settings`.
         questions: probes with the suite each belongs to.
+        judge: opened on the judge model; needed where a probe of scorer `judge` is among them.
 
     Raises:
         Diverged: the version computes NaN or infinity.
     """
     digests = {suite.suite: suite.digest for suite, _ in questions}
     for item in _answered(engine, [_Pending(suite, probe) for suite, probe in questions], settings):
-        score = item.probe.score(Answers(item.text, tuple(item.likelihoods)))
-        _refuse_infinite(score, version_id, item.probe)
-        yield Measurement(
-            version=version_id, suite=item.suite.suite, suite_digest=digests[item.suite.suite], role=item.suite.role,
-            probe=item.probe.id, slice=item.probe.slice, scorer=item.probe.scorer, score=score.score,
-            margin=score.margin, output=score.output[:OUTPUT_CHARACTERS], engine=settings.digest(),
-        )  # fmt: skip
+        said = verdicts(judge, item.probe, item.text)
+        score = item.probe.score(Answers(item.text, tuple(item.likelihoods), said))
+        yield _row(version_id, item.suite, digests[item.suite.suite], item.probe, score, settings)
+
+
+def _row(version_id: str, suite: Suite, digest: str, item: Item, score: Score, settings: EngineSettings) -> Measurement:
+    _refuse_infinite(score, version_id, item.id)
+    return Measurement(
+        version=version_id, suite=suite.suite, suite_digest=digest, role=suite.role, probe=item.id, slice=item.slice,
+        scorer=item.scorer, score=score.score, margin=score.margin, output=score.output[:OUTPUT_CHARACTERS],
+        engine=settings.digest(),
+    )  # fmt: skip
 
 
 def key(version: str, suite: str, probe: str) -> str:
@@ -151,9 +193,9 @@ def _answered(engine: Engine, pending: Sequence[_Pending], settings: EngineSetti
         yield writers[index]
 
 
-def _refuse_infinite(score: Score, version_id: str, probe: Probe) -> None:
+def _refuse_infinite(score: Score, version_id: str, item_id: str) -> None:
     if not math.isfinite(score.score) or not math.isfinite(score.margin or 0.0):
-        raise Diverged(f"version {version_id!r} computes {score.margin!r} on probe {probe.id!r}; it is broken")
+        raise Diverged(f"version {version_id!r} computes {score.margin!r} on probe {item_id!r}; it is broken")
 
 
 def _load(paths: Sequence[Path]) -> list[Suite]:
@@ -168,17 +210,28 @@ def _load(paths: Sequence[Path]) -> list[Suite]:
     return suites
 
 
-def _beyond(most: int | None, suite: Suite, versions: Sequence[VersionRef]) -> set[str]:
-    """Keys of the probes to leave out so that `most` of a suite remain, evenly spaced over its slices' order."""
-    count = len(suite.items)
-    chosen = range(count) if most is None or most >= count else {place * count // most for place in range(most)}
-    left = [probe.id for place, probe in enumerate(suite.items) if place not in chosen]
-    return {key(version.id, suite.suite, probe_id) for version in versions for probe_id in left}
+def _items(suite: Suite) -> Sequence[Item]:
+    return load_items(suite) if isinstance(suite, HarnessSuite) else suite.items
 
 
-def _todo(version_id: str, suites: Sequence[Suite], done: Collection[str]) -> list[Question]:
-    asked = [(suite, probe) for suite in suites for probe in suite.items]
-    return [(suite, probe) for suite, probe in asked if key(version_id, suite.suite, probe.id) not in done]
+def _todo(
+    version_id: str,
+    items: Sequence[tuple[Suite, Sequence[Item]]],
+    skip: Collection[str],
+    done: Collection[str],
+    most: int | None,
+) -> Iterator[tuple[Suite, Item]]:
+    for suite, own in items:
+        asked = [item for item in own if key(version_id, suite.suite, item.id) not in skip]
+        for item in _evenly(asked, most):
+            if key(version_id, suite.suite, item.id) not in done:
+                yield suite, item
+
+
+def _evenly(items: Sequence[Item], most: int | None) -> Sequence[Item]:
+    """`most` of the items, evenly spaced over their order, which is that of slices."""
+    count = len(items)
+    return items if most is None or most >= count else [items[place * count // most] for place in range(most)]
 
 
 def _whole_rows(path: Path) -> list[Measurement]:

@@ -9,6 +9,7 @@ module.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,9 @@ from typing import Any, TextIO
 
 from agent.errors import CldError, ConfigError, error_kind
 
-__all__ = ["answer", "clean", "complain", "json_read", "json_value", "lines", "moment", "raw", "say", "table"]
+__all__ = [
+    "answer", "clean", "complain", "json_read", "json_value", "lines", "marked", "moment", "raw", "say", "table",
+]  # fmt: skip
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?", re.DOTALL)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
@@ -31,6 +34,13 @@ def clean(text: object) -> str:
 def say(text: object, *, to_stderr: bool = False) -> None:
     """Print one human sentence."""
     _write(clean(text) + "\n", sys.stderr if to_stderr else sys.stdout)
+
+
+def marked(pieces: Iterable[tuple[str, bool]]) -> None:
+    """Print a text whose marked pieces stand in double brackets, and in colour on a terminal."""
+    start, end = ("\x1b[32m", "\x1b[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
+    shown = (f"{start}\u27e6{clean(text)}\u27e7{end}" if mark else clean(text) for text, mark in pieces)
+    _write("".join(shown) + "\n", sys.stdout)
 
 
 def raw(text: str) -> None:

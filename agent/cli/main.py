@@ -15,6 +15,7 @@ from agent.cli import (
     console,
     cycle,
     daemon,
+    data,
     demo,
     doctor,
     history,
@@ -34,6 +35,7 @@ __all__ = ["application", "main"]
 
 _GROUPS: Final = {
     "cycle": cycle, "plan": plan, "history": history, "probe": probe, "config": config, "methods": methods,
+    "data": data,
 }  # fmt: skip
 _COMMANDS: Final = (init, daemon, submit, version, doctor, service, store, demo)
 

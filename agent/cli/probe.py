@@ -1,14 +1,23 @@
-"""`cld probe run|list`: what is measured."""
+"""`cld probe run|list|matrix`: what is measured, and what every promoted version scored."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from agent.cli import console, views
+from agent.cli import console, matrix_view, views
 from agent.cli.changes import change
 from agent.cli.place import DryRun, Json, Why, here
 
 __all__ = ["group"]
+
+Role = Annotated[str | None, typer.Option(help="Only this role: general, instruction, safety, overrefusal or target.")]
+Suite = Annotated[str | None, typer.Option(help="Only this suite.")]
+Versions = Annotated[int, typer.Option("--limit", min=1, help="Most versions shown, the newest; --json holds all.")]
+Engine = Annotated[str | None, typer.Option(help="Engine setting, by digest; else the newest measured version's.")]
+Version = Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Id of a version; else the one that serves.")]
+Profile = Annotated[str | None, typer.Option(help="A ready-made set of suites: trace.")]
 
 
 def group() -> typer.Typer:
@@ -16,12 +25,27 @@ def group() -> typer.Typer:
     app = typer.Typer(help="Probes: what is measured.", no_args_is_help=True)
     app.command("run")(run)
     app.command("list")(list_suites)
+    app.command()(matrix)
     return app
 
 
-def run(context: typer.Context, why: Why = "an operator asked", dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Measure the serving version on all suites; the daemon does it when no cycle works."""
-    change(here(context), "probe_run", why=why, dry_run=dry_run, as_json=as_json)
+def run(
+    context: typer.Context,
+    version: Version = None,
+    profile: Profile = None,
+    why: Why = "an operator asked",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a version on all suites; the daemon does it when no cycle works.
+
+    With --profile, measure a ready-made set of suites on the version and the initial model, and show the deltas.
+    """
+    if profile is not None:
+        from agent.cli import profile_view
+
+        return profile_view.run(here(context), profile, version, why=why, dry_run=dry_run, as_json=as_json)
+    return change(here(context), "probe_run", target=version, why=why, dry_run=dry_run, as_json=as_json)
 
 
 def list_suites(context: typer.Context, as_json: Json = False) -> None:
@@ -31,3 +55,23 @@ def list_suites(context: typer.Context, as_json: Json = False) -> None:
     place = here(context)
     rows = facts.suites(place.layout, place.config)
     console.json_read(suites=rows) if as_json else views.suites(rows)
+
+
+def matrix(
+    context: typer.Context,
+    role: Role = None,
+    suite: Suite = None,
+    engine: Engine = None,
+    limit: Versions = 6,
+    as_json: Json = False,
+) -> None:
+    """Show what every promoted version scored on every suite, the drift from the anchor, and what the updates forgot.
+
+    Also GAD, IFD, SD and over-refusal of every update that led to the serving version, and forward and backward
+    transfer, forgetting and accuracy along that line by their published formulas. What was not measured shows as '-'.
+    """
+    from agent.history.matrix import report
+
+    with here(context).store.read() as tx:
+        found = report(tx, role=role, suite=suite, engine=engine).as_dict()
+    console.json_read(matrix=found) if as_json else matrix_view.matrix(found, limit)

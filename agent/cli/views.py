@@ -10,7 +10,7 @@ from typing import Any
 from agent.cli import console
 
 __all__ = [
-    "checks", "config", "cycle", "cycles", "diff", "hits", "log_line", "methods", "plan", "status", "suites",
+    "checks", "config", "cycle", "cycles", "diff", "hits", "log_line", "plan", "status", "suites",
     "version", "versions",
 ]  # fmt: skip
 
@@ -92,6 +92,9 @@ def cycle(found: Facts) -> None:
     console.lines(found["id"], {**{name: found[name] for name in names}, **times})
     for gap in found["gaps"]:
         console.say(f"  gap: {gap['topic']} ({gap['information_kind']}, severity {gap['severity']:.2f})")
+    for item in found["set_aside"]:
+        how = f"{item['by']}, {item['degree']:.2f}"
+        console.say(f"  set aside: {item['suite']}/{item['probe']}, given away by record {item['record']} ({how})")
     if found["verdict"]:
         console.say(f"  verdict: {found['verdict'].get('verdict')}: {'; '.join(found['verdict'].get('reasons', ()))}")
     for word in found["decisions"]:
@@ -146,6 +149,8 @@ def version(found: Facts) -> None:
         ],
         empty="  not measured yet",
     )
+    for row in found["judges"]:
+        console.say(f"  {row['told']}")
     for move in found["served"]:
         console.say(
             f"  generation {move['generation']} ({move['cause']}), {_time(move['changed_at'])}, "
@@ -200,15 +205,6 @@ def suites(rows: Rows) -> None:
         ("suite", "role", "probes", "digest", "file"),
         [(row["suite"], row["role"], row["probes"], row["digest"][:12], row["file"]) for row in rows],
         empty="no suite is configured; see [probes] suites",
-    )
-
-
-def methods(rows: Rows) -> None:
-    """A table of methods."""
-    console.table(
-        ("method", "stages", "teaches", "paper"),
-        [(row["method"], ", ".join(row["stages"]), ", ".join(row["information_kinds"]), row["paper"]) for row in rows],
-        empty="no method",
     )
 
 

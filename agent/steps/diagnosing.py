@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.context import DAEMON, Context
-from agent.steps import measured
+from agent.steps import measured, set_aside
 from agent.store import cycles, gaps, measurements, pool
 from agent.store.cycles import Cycle
 from learners.records import write_records
@@ -28,6 +28,8 @@ def advance(context: Context, cycle: Cycle) -> bool:
             records=folder / "records.jsonl",
             suites=tuple(measured.copied(measured.target_suites(context), folder)),
             engine=measured.engine_settings(context.config),
+            standing=tuple(measured.copied(measured.standing_suites(context), folder)),
+            contamination=set_aside.policy(context.config),
             seed=context.config.training.seed,
         )
 

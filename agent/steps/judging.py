@@ -1,24 +1,30 @@
-"""judging -> promoting | awaiting_approval | rejected: the gate reads the stored measurements, nothing else."""
+"""judging -> promoting | awaiting_approval | rejected | measuring: the gate reads stored measurements, nothing else.
+
+Where nothing but too few items stands against a promotion, the cycle goes back to measure more of the suites in
+question; how often it can is fixed by the policy and the suites' sizes (`monitors.gate.looks`).
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from agent.config import Config
 from agent.context import DAEMON, Context
-from agent.steps import measured
+from agent.steps import looks, measured, set_aside
 from agent.steps.ending import end
-from agent.store import cycles, verdicts
+from agent.steps.trust import untrusted_sources
+from agent.store import cycles, jobs, verdicts
 from agent.store.cycles import Cycle
-from monitors.gate import GatePolicy, Verdict, judge
-from monitors.probes.suites import Suite, load_suite
+from monitors.gate import GatePolicy, Noise, Verdict, judge
 
-__all__ = ["advance", "gate_policy", "judged_files", "judged_suites"]
+__all__ = ["advance", "gate_policy", "policy_of", "verdict_of"]
 
 
 def advance(context: Context, cycle: Cycle) -> bool:
     """Judge the candidate and move on by the verdict; a hold waits for a person."""
-    verdict = _judge(context, cycle, judged_suites(context, cycle))
+    number = looks.newest(context, cycle)
+    verdict = verdict_of(context, cycle, number)
+    if verdict.more:
+        _look_again(context, cycle, number + 1, verdict)
+        return True
     why = f"{verdict.verdict}: {'; '.join(verdict.reasons)}"
     context.log.info(f"cycle {cycle.id}: {why}", action="cycle.judged", cycle=cycle.id, verdict=verdict.verdict)
     with context.store.write() as tx:
@@ -34,26 +40,61 @@ def advance(context: Context, cycle: Cycle) -> bool:
     return True
 
 
-def judged_files(context: Context, cycle: Cycle) -> list[Path]:
-    """Files of the suites as they were when the measuring job read them."""
-    return sorted((context.layout.job(f"{cycle.id}-measuring") / "suites").iterdir())
-
-
-def judged_suites(context: Context, cycle: Cycle) -> list[Suite]:
-    """The suites that judge a cycle, whatever became of the operator's files since."""
-    return [load_suite(path) for path in judged_files(context, cycle)]
-
-
 def gate_policy(config: Config) -> GatePolicy:
     """The gate's thresholds from [gate]."""
     return GatePolicy.model_validate(config.gate.model_dump(include=set(GatePolicy.model_fields)))
 
 
-def _judge(context: Context, cycle: Cycle, suites: list[Suite]) -> Verdict:
+def policy_of(context: Context, cycle: Cycle) -> GatePolicy:
+    """The policy for one cycle: what came from an untrusted source may lose less."""
+    policy = gate_policy(context.config)
+    untrusted = untrusted_sources(context, cycle)
+    return policy.stricter(context.config.gate.untrusted_loss_share) if untrusted else policy
+
+
+def verdict_of(context: Context, cycle: Cycle, number: int) -> Verdict:
+    """What the gate makes of the measurements up to a look. Equal stores give equal verdicts."""
+    suites, asked = looks.suites(context, cycle), looks.asked(context, cycle, number)
+    engine = looks.first(context, cycle).engine.digest()
+    with context.store.read() as tx:
+        aside = set_aside.of_cycle(tx, cycle)
     candidate, parent, anchor = (
-        measured.stored(context, version, suites) if version else []
+        aside.without(measured.stored(context, version, suites, engine)) if version else []
         for version in (cycle.candidate, cycle.parent, cycle.anchor)
     )
-    targets = [suite.suite for suite in suites if suite.role == "target"]
-    required = [suite.suite for suite in suites]
-    return judge(candidate, parent, anchor, targets, gate_policy(context.config), required_suites=required)
+    verdict = judge(
+        candidate,
+        parent,
+        anchor,
+        [suite.suite for suite in suites if suite.role == "target"],
+        policy_of(context, cycle),
+        asked=aside.narrowed(asked),
+        noise=_noise(context),
+        ask=_ask(context, cycle),
+    )
+    return aside.remarked(verdict)
+
+
+def _look_again(context: Context, cycle: Cycle, number: int, verdict: Verdict) -> None:
+    """Back to measuring; the row of the next look's job, in the same transaction, says which look it is."""
+    why = f"look {number}: {', '.join(verdict.more)} may become clear with more items: {'; '.join(verdict.reasons)}"
+    with context.store.write() as tx:
+        jobs.open(tx, looks.job_id(cycle, number), cycle.id, looks.STEP, "measure", "monitors", who=DAEMON)
+        cycles.transition(tx, cycle.id, "judging", "measuring", DAEMON, why)
+    context.log.info(f"cycle {cycle.id}: {why}", action="cycle.looks_again", cycle=cycle.id)
+
+
+def _noise(context: Context) -> list[Noise]:
+    """What every re-check so far found between two measurements of the same version."""
+    with context.store.read() as tx:
+        rows = [row for row in verdicts.listing(tx) if row.phase == "watching"]
+    return [Noise.model_validate(one) for row in rows for one in row.verdict.get("noise", ())]
+
+
+def _ask(context: Context, cycle: Cycle) -> str:
+    untrusted = untrusted_sources(context, cycle) if context.config.gate.untrusted_asks else []
+    if not untrusted:
+        return ""
+    return (
+        f"it learned from untrusted source(s) {', '.join(untrusted)}, and [gate] untrusted_asks wants a person's word"
+    )

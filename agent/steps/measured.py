@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.config import Config
+from agent.config import Config, Judge
 from agent.context import Context
 from agent.layout import Layout
 from agent.store import deployment, measurements, versions
 from agent.store.cycles import Cycle
+from monitors.harness.suite import PREFIX, copy_suite, entry_file
 from monitors.job import EngineSettings, Measurement, VersionRef
 from monitors.measure import key
 from monitors.precision import native_dtype
@@ -44,7 +45,16 @@ def engine_settings(config: Config) -> EngineSettings:
         dtype=native_dtype() if engine.dtype == "auto" else engine.dtype,
         batch_tokens=engine.batch_tokens,
         max_new_tokens=engine.max_new_tokens,
+        endpoint=engine.endpoint,
+        api_key_env=engine.api_key_env,
+        judge=_judge_settings(config.judge),
     )
+
+
+def _judge_settings(judge: Judge) -> EngineSettings | None:
+    if judge.endpoint is None:
+        return None
+    return EngineSettings(kind="openai", endpoint=judge.endpoint, model=judge.model, api_key_env=judge.api_key_env)
 
 
 def reference(layout: Layout, version_id: str) -> VersionRef:
@@ -72,6 +82,8 @@ def suite_file(layout: Layout, name: str) -> Path:
     """File of a suite by its name in [probes] suites; the operator's own may be named without .yaml or .jsonl."""
     if (shipped := shipped_suites().get(name)) is not None:
         return shipped
+    if name.startswith(PREFIX):
+        return entry_file(name, layout.suites)
     places = [layout.suites / f"{name}{ending}" for ending in ("", ".jsonl", ".yaml")]
     return next((place for place in places if place.is_file()), places[-1])
 
@@ -102,18 +114,16 @@ def copied(suites: Sequence[Path], folder: Path) -> list[Path]:
     """Copies of suites in a job's folder, because an operator may edit a suite while a worker reads it."""
     copies = folder / "suites"
     copies.mkdir(exist_ok=True)
-    return [Path(shutil.copy(path, copies)) for path in suites]
+    return [copy_suite(path, copies) for path in suites]
 
 
-def stored(context: Context, version_id: str, suites: Sequence[Suite]) -> list[Measurement]:
-    """The stored scores of a version on `suites` under the present engine settings."""
+def stored(context: Context, version_id: str, suites: Sequence[Suite], engine: str) -> list[Measurement]:
+    """The stored scores of a version on `suites` under engine settings, named by their digest."""
     with context.store.read() as tx:
-        return measurements.of(
-            tx, version_id, [suite.digest for suite in suites], engine_settings(context.config).digest()
-        )
+        return measurements.of(tx, version_id, [suite.digest for suite in suites], engine)
 
 
-def measured_keys(context: Context, version_ids: Sequence[str], suites: Sequence[Suite]) -> frozenset[str]:
+def measured_keys(context: Context, version_ids: Sequence[str], suites: Sequence[Suite], engine: str) -> frozenset[str]:
     """The key of every score that is stored already, as a `MeasureSpec` skips it."""
-    rows = (row for version_id in version_ids for row in stored(context, version_id, suites))
+    rows = (row for version_id in version_ids for row in stored(context, version_id, suites, engine))
     return frozenset(key(row.version, row.suite, row.probe) for row in rows)

@@ -15,6 +15,7 @@ from agent.planner.settings import configured_settings
 from agent.planner.situation import look
 from agent.steps import measured
 from agent.steps.ending import end
+from agent.steps.trust import untrusted_sources
 from agent.store import cycles, plans, pool
 from agent.store.cycles import Cycle
 from monitors.job import ChooseResult, ChooseSpec, DiagnoseResult, EngineSettings, Gap
@@ -131,14 +132,8 @@ def _store(context: Context, cycle: Cycle, plan: Plan) -> None:
 
 
 def _approval_reason(context: Context, cycle: Cycle, plan: Plan) -> str | None:
-    """Why a person must see the plan before it costs anything; None if nobody must.
-
-    A source that is not configured any more is not trusted any more.
-    """
+    """Why a person must see the plan before it costs anything; None if nobody must."""
     if plan.stage in context.config.approval.stages:
         return f"plans of stage {plan.stage} wait for a person ([approval] stages)"
-    with context.store.read() as tx:
-        sources = {row.source for row in pool.records_of(tx, cycle.id)}
-    known = context.config.sources
-    untrusted = {name for name in sources if name not in known or known[name].trust == "untrusted"}
-    return f"records come from untrusted source(s) {', '.join(sorted(untrusted))}" if untrusted else None
+    untrusted = untrusted_sources(context, cycle)
+    return f"records come from untrusted source(s) {', '.join(untrusted)}" if untrusted else None

@@ -7,18 +7,21 @@ cannot be had counts as a bad one: what serves must be what was measured.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent.context import DAEMON, Context
 from agent.jobs import JobFailed
-from agent.steps import measured
+from agent.steps import looks, measured
 from agent.steps.diagnosing import read_measurements
 from agent.steps.ending import end
-from agent.steps.judging import gate_policy, judged_files, judged_suites
+from agent.steps.judging import gate_policy
 from agent.store import Session, control, deployment, verdicts
 from agent.store.cycles import Cycle
-from monitors.gate import judge_recheck
-from monitors.job import Measurement, MeasureSpec
+from monitors.gate import Noise, judge_recheck, noise_of
+from monitors.gate.looks import chosen
+from monitors.job import MeasureSpec
+from monitors.probes.suites import Suite
 
 __all__ = ["advance"]
 
@@ -34,10 +37,12 @@ def advance(context: Context, cycle: Cycle) -> bool:
     job_id = f"{cycle.id}-watching"
 
     def build(_: Path) -> MeasureSpec:
+        candidate, suites = cycle.candidate or "", looks.suites(context, cycle)
         return MeasureSpec(
-            versions=(measured.reference(context.layout, cycle.candidate or ""),),
-            suites=tuple(judged_files(context, cycle)),
+            versions=(measured.reference(context.layout, candidate),),
+            suites=tuple(looks.suite_files(context, cycle)),
             engine=measured.engine_settings(context.config),
+            skip=looks.beyond([candidate], suites, _part(context, cycle, suites)),
             most_per_suite=context.config.gate.recheck_items,
         )
 
@@ -49,28 +54,37 @@ def advance(context: Context, cycle: Cycle) -> bool:
     if answer is None:
         return False
     again = read_measurements(context.layout.job(job_id) / "output" / "measurements.jsonl")
-    if broken := _broken(context, cycle, again):
+    suites = looks.suites(context, cycle)
+    first = measured.stored(context, cycle.candidate or "", suites, measured.engine_settings(context.config).digest())
+    required = [suite.suite for suite in suites]
+    broken = judge_recheck(first, again, gate_policy(context.config), required_suites=required)
+    if broken:
         _roll_back(context, cycle, broken)
         return True
-    return _end(context, cycle, f"the re-check of {len(again)} probes agrees with the verdict", rechecked=True)
+    why = f"the re-check of {len(again)} probes agrees with the verdict"
+    return _end(context, cycle, why, rechecked=True, noise=noise_of(first, again))
 
 
-def _broken(context: Context, cycle: Cycle, again: list[Measurement]) -> list[str]:
-    suites = judged_suites(context, cycle)
-    first = measured.stored(context, cycle.candidate or "", suites)
-    required = [suite.suite for suite in suites]
-    return judge_recheck(first, again, gate_policy(context.config), required_suites=required)
+def _part(context: Context, cycle: Cycle, suites: Sequence[Suite]) -> list[tuple[str, str]]:
+    """(suite, probe) of a part of what the first look asked, so that all of it was measured before."""
+    most = context.config.gate.recheck_items
+    asked = {one.suite: len(one.probes) for one in looks.first(context, cycle).suites}
+    return [(suite.suite, probe.id) for suite in suites for probe in chosen(suite, min(most, asked[suite.suite]))]
 
 
-def _record(tx: Session, cycle: Cycle, broken: list[str]) -> None:
-    word = {"verdict": "reject" if broken else "promote", "reasons": broken}
+def _record(tx: Session, cycle: Cycle, broken: list[str], noise: Sequence[Noise] = ()) -> None:
+    word = {
+        "verdict": "reject" if broken else "promote",
+        "reasons": broken,
+        "noise": [one.model_dump(mode="json") for one in noise],
+    }
     verdicts.save(tx, cycle.id, word, who=DAEMON, why="measured again after the switch", phase="watching")
 
 
-def _end(context: Context, cycle: Cycle, why: str, *, rechecked: bool = False) -> bool:
+def _end(context: Context, cycle: Cycle, why: str, *, rechecked: bool = False, noise: Sequence[Noise] = ()) -> bool:
     with context.store.write() as tx:
         if rechecked:
-            _record(tx, cycle, [])
+            _record(tx, cycle, [], noise)
         end(tx, context.config, cycle, "done", DAEMON, why)
     context.log.info(f"cycle {cycle.id} is done: {why}", action="cycle.done", cycle=cycle.id)
     return True

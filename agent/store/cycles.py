@@ -25,7 +25,7 @@ LEGAL: Final[dict[CycleState, frozenset[CycleState]]] = {
     "curating": frozenset({"training", "no_action", "failed", "aborted"}),
     "training": frozenset({"measuring", "failed", "aborted"}),
     "measuring": frozenset({"judging", "failed", "aborted"}),
-    "judging": frozenset({"promoting", "awaiting_approval", "rejected", "failed", "aborted"}),
+    "judging": frozenset({"measuring", "promoting", "awaiting_approval", "rejected", "failed", "aborted"}),
     "promoting": frozenset({"watching", "rejected", "failed", "aborted"}),
     "watching": frozenset({"done", "rolled_back", "failed", "aborted"}),
     "done": frozenset(),

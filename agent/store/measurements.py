@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from agent.store import events
 from agent.store.once import insert_once
-from agent.store.tables import MeasurementRow
+from agent.store.tables import Job, MeasurementRow
 from monitors.job import Measurement
+from monitors.matrix import ItemScore
 
-__all__ = ["MeasurementRow", "SuiteMean", "add_many", "matrix", "of"]
+__all__ = ["MeasurementRow", "SuiteMean", "add_many", "matrix", "of", "scores"]
 
 _FIELDS = tuple(Measurement.model_fields)
 
@@ -58,8 +59,15 @@ def of(
     return [Measurement.model_validate(dict(row)) for row in rows]
 
 
-def matrix(tx: Session) -> list[SuiteMean]:
-    """Mean per version, suite and engine setting: the matrix that GAD, FWT and BWT are computed from."""
+def scores(tx: Session, versions: Sequence[str]) -> list[ItemScore]:
+    """Every stored score of some versions, in the order of their jobs: what `monitors.matrix` arranges."""
+    columns = [getattr(MeasurementRow, field) for field in ItemScore._fields]
+    query = select(*columns).outerjoin(Job, Job.id == MeasurementRow.job).where(MeasurementRow.version.in_(versions))
+    return [ItemScore(*row) for row in tx.execute(query.order_by(Job.opened_at, MeasurementRow.job))]
+
+
+def matrix(tx: Session, versions: Sequence[str] | None = None) -> list[SuiteMean]:
+    """Mean per version, suite file and engine setting; of these versions where given."""
     keys = [
         MeasurementRow.version,
         MeasurementRow.suite,
@@ -68,6 +76,8 @@ def matrix(tx: Session) -> list[SuiteMean]:
         MeasurementRow.engine,
     ]
     means = select(*keys, func.avg(MeasurementRow.score).label("mean"), func.count().label("items"))
+    if versions is not None:
+        means = means.where(MeasurementRow.version.in_(versions))
     return [SuiteMean(**row) for row in tx.execute(means.group_by(*keys).order_by(*keys)).mappings()]
 
 

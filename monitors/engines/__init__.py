@@ -17,6 +17,7 @@ from monitors.job import EngineSettings, VersionRef
 
 __all__ = [
     "ENGINES",
+    "Continuation",
     "Engine",
     "EngineError",
     "EngineUnavailableError",
@@ -24,6 +25,7 @@ __all__ = [
     "OpenEngine",
     "Prompt",
     "Turn",
+    "before_stop",
     "in_order",
     "open_engines",
 ]
@@ -39,18 +41,33 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model continues: chat turns, rendered by the model's own template, or else `text` exactly as it stands."""
+    """What a model continues: chat turns, rendered by the model's own template, or else `text` exactly as it stands.
+
+    Attributes:
+        tokens: numbers in the model's vocabulary where the caller has tokenized `text` itself; they are what counts.
+        stop: a generated answer ends before the first of these that it would hold.
+    """
 
     turns: tuple[Turn, ...] = ()
     text: str = ""
+    tokens: tuple[int, ...] = ()
+    stop: tuple[str, ...] = ()
+
+
+Continuation = str | tuple[int, ...]
+"""What may follow a prompt: text, or tokens for a prompt that is given in tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """Log-likelihood of one continuation: the sum over its tokens, in nats, and how many tokens it has."""
+    """Log-likelihood of one continuation: the sum over its tokens, in nats, and how many tokens it has.
+
+    `greedy` says whether greedy decoding would write just these tokens; None where an engine cannot tell.
+    """
 
     logprob: float
     tokens: int
+    greedy: bool | None = None
 
     @property
     def mean(self) -> float:
@@ -76,7 +93,7 @@ class Engine(Protocol):
         """Greedy continuation of each prompt, at most `max_new_tokens[i]` tokens, special tokens left out."""
         ...
 
-    def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
+    def loglikelihood(self, pairs: Sequence[tuple[Prompt, Continuation]]) -> Iterator[tuple[int, Likelihood]]:
         """Log-likelihood of each continuation after its prompt; pairs with equal prompts share its computation."""
         ...
 
@@ -93,6 +110,7 @@ ENGINES: dict[str, str] = {
     "openai": "monitors.engines.openai",
     "scripted": "monitors.engines.scripted",
     "transformers": "monitors.engines.transformers",
+    "vllm": "monitors.engines.vllm",
 }
 
 
@@ -114,3 +132,10 @@ def in_order(answers: Iterable[tuple[int, T]], count: int) -> list[T]:
     """Collect indexed answers into a list in the order of the requests."""
     found = dict(answers)
     return [found[index] for index in range(count)]
+
+
+def before_stop(text: str, stop: Iterable[str]) -> str:
+    """The part of `text` before the first of the `stop` texts in it."""
+    for ending in stop:
+        text = text.split(ending, 1)[0] if ending else text
+    return text

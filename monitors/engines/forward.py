@@ -16,11 +16,16 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-__all__ = ["Branches", "Forward", "State", "Tokens"]
+from monitors.engines.attention import use_grouped_steps
+
+__all__ = ["Branches", "Forward", "Scored", "State", "Tokens"]
 
 Tokens = Sequence[int]
+Scored = tuple[float, bool]
+"""Log-probability of some tokens, in nats, and whether each of them is the likeliest."""
 
 PADDING = -1
+PLACES_AT_ONCE = 1024
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ class Forward:
     """A model's forward passes."""
 
     def __init__(self, model: PreTrainedModel, pad: int) -> None:
+        use_grouped_steps(model)
         self._model: Any = model
         self._pad = pad
         self._device = model.device
@@ -83,16 +89,17 @@ class Forward:
         mask = torch.cat([own.new_ones(len(rows), shared), own], dim=1)
         positions = shared + (own.cumsum(1) - 1).clamp(min=0)
         logits = self._pass(ids, mask, positions, cache, keep=1)
-        return State(logits[:, -1], cache, mask, mask.sum(1))
+        return State(logits[:, -1].float(), cache, mask, mask.sum(1))
 
     def step(self, state: State, tokens: Tensor) -> None:
         """Append one token to each row, in place. `tokens`: (rows,)."""
         state.mask = torch.cat([state.mask, state.mask.new_ones(len(tokens), 1)], dim=1)
-        state.logits = self._pass(tokens[:, None], state.mask, state.lengths[:, None], state.cache, keep=1)[:, -1]
+        logits = self._pass(tokens[:, None], state.mask, state.lengths[:, None], state.cache, keep=1)
+        state.logits = logits[:, -1].float()
         state.lengths = state.lengths + 1
 
-    def branch(self, rows: Sequence[Branches], prefix: DynamicCache) -> list[list[float]]:
-        """Log-probability of each continuation of each row, in nats, in a single pass.
+    def branch(self, rows: Sequence[Branches], prefix: DynamicCache) -> list[list[Scored]]:
+        """Log-probability of each continuation of each row, in nats, and whether it is greedy, in a single pass.
 
         A row is [padding | prompt | first continuation | second ... | padding]; each continuation sees the prefix, the
         prompt and itself, and its positions follow the prompt's.
@@ -117,7 +124,7 @@ class Forward:
             ~torch.nn.functional.pad(allowed, (shared, 0), value=True)[:, None], torch.finfo(self._dtype).min
         )
 
-    def _sums(self, logits: Tensor, rows: Sequence[Branches]) -> list[list[float]]:
+    def _sums(self, logits: Tensor, rows: Sequence[Branches]) -> list[list[Scored]]:
         """Add up token log-probabilities; column 0 of `logits` is the prompt's last token, then the continuations'."""
         places: list[tuple[int, int, int]] = []
         for number, row in enumerate(rows):
@@ -126,21 +133,33 @@ class Forward:
                 columns = [0, *range(after, after + len(tokens) - 1)]
                 places += [(number, column, token) for column, token in zip(columns, tokens, strict=False)]
                 after += max(len(tokens) - 1, 0)
-        if not places:
-            return [[0.0] * len(row.continuations) for row in rows]
-        number, column, token = self._tensor(places).T
-        logprobs = iter((logits[number, column, token] - logits.logsumexp(-1)[number, column]).tolist())
-        return [[sum(next(logprobs) for _ in tokens) for tokens in row.continuations] for row in rows]
+        scored = iter(_token_scores(logits, self._tensor(places)) if places else [])
+        return [[_joined([next(scored) for _ in tokens]) for tokens in row.continuations] for row in rows]
 
     def _pass(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache, keep: int) -> Tensor:
         output = self._model(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
             logits_to_keep=keep,
         )  # fmt: skip
-        return output.logits.float()
+        return output.logits
 
     def _tensor(self, rows: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor([list(row) for row in rows], device=self._device)
+
+
+def _token_scores(logits: Tensor, places: Tensor) -> list[Scored]:
+    """Score one token a place; `places` is (tokens, 3): row, column of `logits`, token. Some at a time: memory."""
+    found: list[Scored] = []
+    for part in places.split(PLACES_AT_ONCE):
+        row, column, token = part.T
+        at = logits[row, column].float()
+        own = at.gather(1, token[:, None])[:, 0]
+        found += zip((own - at.logsumexp(-1)).tolist(), (own == at.amax(-1)).tolist(), strict=True)
+    return found
+
+
+def _joined(tokens: Sequence[Scored]) -> Scored:
+    return sum(logprob for logprob, _ in tokens), all(greedy for _, greedy in tokens)
 
 
 @dataclass(slots=True)

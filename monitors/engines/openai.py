@@ -21,7 +21,15 @@ from typing import Any, cast
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from monitors.engines import EngineError, EngineUnavailableError, Likelihood, OpenEngine, Prompt
+from monitors.engines import (
+    Continuation,
+    EngineError,
+    EngineUnavailableError,
+    Likelihood,
+    OpenEngine,
+    Prompt,
+    before_stop,
+)
 from monitors.job import EngineSettings, VersionRef
 
 __all__ = ["OpenAIEngine", "engines"]
@@ -82,7 +90,7 @@ class OpenAIEngine:
             for answer in as_completed(asked):
                 yield asked[answer], answer.result()
 
-    def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
+    def loglikelihood(self, pairs: Sequence[tuple[Prompt, Continuation]]) -> Iterator[tuple[int, Likelihood]]:
         """See `monitors.engines.Engine.loglikelihood`; the endpoint must have /tokenize and `echo`."""
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
             asked = {pool.submit(self._likelihood, prompt, text): index for index, (prompt, text) in enumerate(pairs)}
@@ -97,23 +105,38 @@ class OpenAIEngine:
 
     def _complete(self, prompt: Prompt, limit: int, more: dict[str, Any]) -> str:
         body = {**self._common, "max_tokens": limit, **more}
+        if prompt.stop:
+            body["stop"] = list(prompt.stop)
         if prompt.turns:
             answer = self._post("/chat/completions", {**body, "messages": _messages(prompt)})
             text = _at(answer, "choices", 0, "message", "content")
         else:
-            text = _at(self._post("/completions", {**body, "prompt": prompt.text}), "choices", 0, "text")
-        return text if isinstance(text, str) else ""
+            answer = self._post("/completions", {**body, "prompt": list(prompt.tokens) or prompt.text})
+            text = _at(answer, "choices", 0, "text")
+        return before_stop(text, prompt.stop) if isinstance(text, str) else ""
 
-    def _likelihood(self, prompt: Prompt, continuation: str) -> Likelihood:
-        before = self._tokens({"messages": _messages(prompt), "add_generation_prompt": True} if prompt.turns else
-                              {"prompt": prompt.text})  # fmt: skip
-        after = self._tokens({"prompt": continuation, "add_special_tokens": False})
+    def _likelihood(self, prompt: Prompt, continuation: Continuation) -> Likelihood:
+        before, after = self._prompt_tokens(prompt), self._continuation_tokens(continuation)
+        if not after:
+            return Likelihood(0.0, 0, greedy=True)
         body = {**self._common, "prompt": [*before, *after], "max_tokens": 1, "echo": True, "logprobs": 1}
-        found = _at(self._post("/completions", body), "choices", 0, "logprobs", "token_logprobs")
-        if not isinstance(found, list) or len(cast(list[Any], found)) < len(before) + len(after):
+        found = _at(self._post("/completions", body), "choices", 0, "logprobs")
+        own = _own(_at(found, "token_logprobs"), len(before), len(after))
+        if own is None:
             raise EngineError(_no_likelihoods(self._endpoint, "it does not echo the prompt's log-probabilities"))
-        numbers = cast(list[float | None], found)[len(before) : len(before) + len(after)]
-        return Likelihood(sum(number or 0.0 for number in numbers), len(after))
+        return Likelihood(sum(own), len(after), _is_greedy(own, found, len(before)))
+
+    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
+        if prompt.tokens:
+            return list(prompt.tokens)
+        if prompt.turns:
+            return self._tokens({"messages": _messages(prompt), "add_generation_prompt": True})
+        return self._tokens({"prompt": prompt.text})
+
+    def _continuation_tokens(self, continuation: Continuation) -> list[int]:
+        if isinstance(continuation, tuple):
+            return list(continuation)
+        return self._tokens({"prompt": continuation, "add_special_tokens": False})
 
     def _tokens(self, body: dict[str, Any]) -> list[int]:
         root = self._endpoint.removesuffix("/v1")
@@ -145,14 +168,14 @@ class OpenAIEngine:
         except httpx.TransportError as error:
             raise EngineUnavailableError(f"{url} does not answer: {error!r}; check engine.endpoint") from error
         if response.status_code in TRY_AGAIN:
-            raise EngineUnavailableError(f"{url} answered {response.status_code}: {content[:200]!r}")
+            raise EngineUnavailableError(f"{url} answered {response.status_code}{_error_code(content)}")
         if response.status_code != 200:
-            raise EngineError(f"{url} answered {response.status_code}: {content[:200]!r}; check engine.endpoint, "
+            raise EngineError(f"{url} answered {response.status_code}{_error_code(content)}; check engine.endpoint, "
                               "engine.model and engine.api_key_env")  # fmt: skip
         try:
             return json.loads(content)
         except ValueError as error:
-            raise EngineError(f"{url} answered no JSON: {content[:200]!r}; check engine.endpoint") from error
+            raise EngineError(f"{url} answered {len(content)} bytes that are no JSON; check engine.endpoint") from error
 
 
 def _read(response: httpx.Response) -> bytes:
@@ -162,6 +185,18 @@ def _read(response: httpx.Response) -> bytes:
         if len(content) > MAX_RESPONSE_BYTES:
             raise EngineError(f"{response.url} answered more than {MAX_RESPONSE_BYTES} bytes; no model does")
     return bytes(content)
+
+
+def _error_code(content: bytes) -> str:
+    """The endpoint's own name of an error. Never its words: an endpoint that echoes the request would put a prompt of
+    the safety suite into logs.
+    """
+    try:
+        error = json.loads(content)["error"]
+        named = [str(error[key])[:40] for key in ("type", "code") if error.get(key)]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return f" ({', '.join(named)})" if named else ""
 
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:
@@ -176,6 +211,22 @@ def _at(value: Any, *path: str | int) -> Any:
             where = ".".join(map(str, path))
             raise EngineError(f"the endpoint's answer has no {where}; is it OpenAI-compatible?") from error
     return value
+
+
+def _own(numbers: Any, before: int, count: int) -> list[float] | None:
+    """The log-probabilities of the continuation's `count` tokens; None where they were not all told."""
+    told = cast(list[float | None], numbers)[before : before + count] if isinstance(numbers, list) else []
+    known = [number for number in told if number is not None]
+    return known if len(known) == count else None
+
+
+def _is_greedy(own: Sequence[float], logprobs: Any, before: int) -> bool | None:
+    """Whether each token is the likeliest, where the endpoint tells the likeliest beside it."""
+    beside = cast(dict[str, Any], logprobs).get("top_logprobs")
+    if not isinstance(beside, list):
+        return None
+    likeliest = cast(list[dict[str, float] | None], beside)[before : before + len(own)]
+    return all(number >= max((top or {}).values(), default=number) for number, top in zip(own, likeliest, strict=True))
 
 
 def _no_likelihoods(endpoint: str, why: str) -> str:

@@ -16,6 +16,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from learners.parts import extensions
 from learners.versions import Version, read_version
 from learners.weights import best_device, read_tokenizer, read_weights
 
@@ -53,6 +54,8 @@ class Residents:
             self._resident = Resident(weights, model, read_tokenizer(weights))
         _take_off(self._resident)
         _lay_on(self._resident, version)
+        if version.extension:
+            extensions.read(version.extension, self._resident.model).attach(self._resident.model)
         # Torch picks its CPU kernel by this flag, which peft switches off: equal flags give equal bits, and the kernel
         # for weights without gradients read prompts in bfloat16 at a third of the speed (torch 2.13, Zen 4).
         self._resident.model.requires_grad_(True)
@@ -60,6 +63,8 @@ class Residents:
 
 
 def _take_off(resident: Resident) -> None:
+    if extension := extensions.attached(resident.model):
+        extension.detach(resident.model)
     for weight, original in resident.underneath:
         weight.copy_(original)
     resident.underneath.clear()

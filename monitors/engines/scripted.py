@@ -10,12 +10,13 @@ A script is a JSON file:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from monitors.engines import EngineError, Likelihood, OpenEngine, Prompt
+from monitors.engines import Continuation, EngineError, Likelihood, OpenEngine, Prompt, before_stop
 from monitors.job import EngineSettings, VersionRef
 
 __all__ = ["Answers", "Script", "ScriptedEngine", "engines"]
@@ -74,14 +75,15 @@ class ScriptedEngine:
         """Yield the scripted text, cut to `max_new_tokens` words."""
         for index, (prompt, limit) in enumerate(zip(prompts, max_new_tokens, strict=True)):
             self.asked += 1
-            yield index, " ".join(self._answer(prompt).split(" ")[:limit])
+            yield index, before_stop(" ".join(self._answer(prompt).split(" ")[:limit]), prompt.stop)
 
-    def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
+    def loglikelihood(self, pairs: Sequence[tuple[Prompt, Continuation]]) -> Iterator[tuple[int, Likelihood]]:
         """Yield the scripted number; a continuation that the script does not name has -10 nats."""
         for index, (prompt, continuation) in enumerate(pairs):
             self.asked += 1
             known = self._script.logprobs.get(_last(prompt), {})
-            yield index, Likelihood(known.get(continuation, UNKNOWN_LOGPROB), 1)
+            logprob = known.get(continuation, UNKNOWN_LOGPROB) if isinstance(continuation, str) else UNKNOWN_LOGPROB
+            yield index, Likelihood(logprob, 1, greedy=logprob == max(known.values(), default=None))
 
     def choose(self, prompt: Prompt, schema: Mapping[str, Any], max_new_tokens: int) -> str:
         """Return the scripted text as it stands, valid or not: callers must check it."""
@@ -91,7 +93,8 @@ class ScriptedEngine:
     def _answer(self, prompt: Prompt) -> str:
         text = self._script.answers.get(_last(prompt), self._script.default)
         if text is None:
-            raise EngineError(f"the script has no answer to {_last(prompt)!r:.80}; add it, or set `default`")
+            digest = hashlib.sha256(_last(prompt).encode()).hexdigest()[:12]
+            raise EngineError(f"the script has no answer to the prompt of digest {digest}; add it, or set `default`")
         return text
 
 

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from monitors.engines import Likelihood, OpenEngine, Prompt
-from monitors.engines.batching import Job, Tokens, batches, families
+from monitors.engines import Continuation, Likelihood, OpenEngine, Prompt, before_stop
+from monitors.engines.batching import Job, batches, families
 from monitors.engines.constrained import constrained, guide_for
+from monitors.engines.encoding import Encoder
 from monitors.engines.forward import Branches, Forward, State
 from monitors.engines.residents import Residents
 from monitors.job import EngineSettings, VersionRef
 
 __all__ = ["TransformersEngine", "engines"]
+
+CACHED_BATCHES = 8
+"""Generation keeps this many times `batch_tokens` tokens in its cache: a step reads the weights once for all rows."""
 
 
 def engines(settings: EngineSettings) -> OpenEngine:
@@ -45,61 +50,61 @@ class TransformersEngine:
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_tokens: int = 2048) -> None:
-        self._tokenizer: Any = tokenizer
+        self._tokenizer = tokenizer
         self._batch_tokens = batch_tokens
-        self._ends = _end_tokens(model, tokenizer)
-        self._forward = Forward(model, pad=self._ends[0])
+        self._encoder = Encoder(tokenizer, model.generation_config)
+        self._forward = Forward(model, pad=self._encoder.ends[0])
         self._vocabulary = int(model.get_input_embeddings().weight.shape[0])  # pyright: ignore
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: Sequence[int]) -> Iterator[tuple[int, str]]:
         """See `monitors.engines.Engine.generate`."""
-        encoded = [self._encode_prompt(prompt) for prompt in prompts]
+        encoded = [self._encoder.prompt(prompt) for prompt in prompts]
+        cached_tokens = self._batch_tokens * CACHED_BATCHES
         for family in families(encoded):
             prefix, skip = self._forward.prefix(family.prefix), len(family.prefix)
-            jobs = [Job(i, len(encoded[i]) - skip, max_new_tokens[i]) for i in family.members]
-            for batch in batches(jobs, self._batch_tokens):
+            jobs = [Job(i, len(encoded[i]) - skip, max_new_tokens[i], skip) for i in family.members]
+            for batch in batches(jobs, cached_tokens, cached_tokens):
                 state = self._forward.start([encoded[job.index][skip:] for job in batch], prefix)
-                for job, tokens in zip(batch, self._greedy(state, [job.width for job in batch]), strict=True):
-                    yield job.index, str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+                rows = [_Row(job.width, tuple(filter(None, prompts[job.index].stop))) for job in batch]
+                self._greedy(state, rows)
+                for job, row in zip(batch, rows, strict=True):
+                    yield job.index, before_stop(self._encoder.text(row.tokens), row.stop)
 
     @torch.inference_mode()
-    def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
+    def loglikelihood(self, pairs: Sequence[tuple[Prompt, Continuation]]) -> Iterator[tuple[int, Likelihood]]:
         """See `monitors.engines.Engine.loglikelihood`."""
         asked: dict[Prompt, list[int]] = defaultdict(list)
         for index, (prompt, _) in enumerate(pairs):
             asked[prompt].append(index)
-        prompts = [self._encode_prompt(prompt) for prompt in asked]
+        prompts = [self._encoder.prompt(prompt) for prompt in asked]
         members = list(asked.values())
-        continuations = [self._encode(continuation) for _, continuation in pairs]
+        continuations = [self._encoder.continuation(continuation) for _, continuation in pairs]
         for family in families(prompts):
             prefix, skip = self._forward.prefix(family.prefix), len(family.prefix)
             rows = {i: Branches(prompts[i][skip:], tuple(continuations[m] for m in members[i])) for i in family.members}
             jobs = [Job(index, len(row.prompt), row.width) for index, row in rows.items()]
             for batch in batches(jobs, self._batch_tokens):
                 sums = self._forward.branch([rows[job.index] for job in batch], prefix)
-                for job, logprobs in zip(batch, sums, strict=True):
-                    for index, logprob in zip(members[job.index], logprobs, strict=True):
-                        yield index, Likelihood(logprob, len(continuations[index]))
+                for job, found in zip(batch, sums, strict=True):
+                    for index, (logprob, greedy) in zip(members[job.index], found, strict=True):
+                        yield index, Likelihood(logprob, len(continuations[index]), greedy)
 
     @torch.inference_mode()
     def choose(self, prompt: Prompt, schema: Mapping[str, Any], max_new_tokens: int) -> str:
         """See `monitors.engines.Engine.choose`."""
-        state = self._forward.start([self._encode_prompt(prompt)], self._forward.prefix(()))
+        state = self._forward.start([self._encoder.prompt(prompt)], self._forward.prefix(()))
         guide = guide_for(self._tokenizer, self._vocabulary, schema)
-        tokens = constrained(self._forward, state, guide, max_new_tokens)
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+        return self._encoder.text(constrained(self._forward, state, guide, max_new_tokens))
 
-    def _greedy(self, state: State, limits: Sequence[int]) -> list[list[int]]:
-        """Likeliest tokens of each row up to its limit; rows that ended leave the batch once a quarter of it has."""
-        found: list[list[int]] = [[] for _ in limits]
-        live = list(range(len(limits)))
+    def _greedy(self, state: State, rows: Sequence[_Row]) -> None:
+        """Append each row's likeliest tokens up to its end; ended rows leave the batch once a quarter of it has."""
+        live = list(rows)
         while True:
             tokens = state.logits.argmax(-1)
-            taken = zip(live, tokens.tolist(), strict=True)
-            going = [self._take(found[row], token, limits[row]) for row, token in taken]
+            going = [self._take(row, token) for row, token in zip(live, tokens.tolist(), strict=True)]
             if not any(going):
-                return found
+                return
             if going.count(False) * 4 >= len(going):
                 kept = torch.tensor([place for place, goes in enumerate(going) if goes], device=tokens.device)
                 state.keep(kept)
@@ -107,32 +112,27 @@ class TransformersEngine:
                 live = [row for row, goes in zip(live, going, strict=True) if goes]
             self._forward.step(state, tokens)
 
-    def _take(self, row: list[int], token: int, limit: int) -> bool:
+    def _take(self, row: _Row, token: int) -> bool:
         """Append `token` unless the row has ended; return whether the row goes on."""
-        if len(row) >= limit or (row and row[-1] in self._ends):
+        if row.ended:
             return False
-        row.append(token)
-        return token not in self._ends and len(row) < limit
+        row.tokens.append(token)
+        row.ended = token in self._encoder.ends or len(row.tokens) >= row.limit or self._is_stopped(row)
+        return not row.ended
 
-    def _encode_prompt(self, prompt: Prompt) -> Tokens:
-        if not prompt.turns:
-            return (_document_start(self._tokenizer, self._ends), *self._encode(prompt.text))
-        if not self._tokenizer.chat_template:
-            return self._encode("".join(turn.content + "\n" for turn in prompt.turns))
-        turns = [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
-        return self._encode(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-
-    def _encode(self, text: str) -> Tokens:
-        return tuple(cast(list[int], self._tokenizer(text, add_special_tokens=False)["input_ids"]))
+    def _is_stopped(self, row: _Row) -> bool:
+        """Whether a stop text ends in the last token; it takes at most as many tokens as it has bytes."""
+        if not row.stop:
+            return False
+        tail = self._encoder.text(row.tokens[-max(len(stop.encode()) for stop in row.stop) :])
+        return any(stop in tail for stop in row.stop)
 
 
-def _document_start(tokenizer: Any, ends: Sequence[int]) -> int:
-    """The token that stands before a document in training: `<|endoftext|>` where the vocabulary has it."""
-    return int(tokenizer.get_vocab().get("<|endoftext|>", ends[0]))
+@dataclass(slots=True)
+class _Row:
+    """An answer in progress."""
 
-
-def _end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that end an answer: the generation configuration's and the tokenizer's."""
-    configured = model.generation_config.eos_token_id if model.generation_config is not None else None
-    listed = configured if isinstance(configured, list) else [configured]
-    return tuple(dict.fromkeys(int(token) for token in [tokenizer.eos_token_id, *listed] if token is not None))
+    limit: int
+    stop: tuple[str, ...]
+    tokens: list[int] = field(default_factory=list[int])
+    ended: bool = False

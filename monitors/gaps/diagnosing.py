@@ -14,6 +14,7 @@ import yaml
 
 from learners.records import Kind, Record, read_records
 from learners.worker import Job
+from monitors.contamination import contaminated
 from monitors.embedding import embed
 from monitors.gaps import cloze, held_out
 from monitors.gaps.clusters import Failure, find_gaps
@@ -46,16 +47,18 @@ def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
     made = _Made(request, records)
     made.write(job.output / "probes.yaml")
     own = [job.output / "probes.yaml"] if made.items else []
-    suites = [load_suite(path) for path in (*own, *request.suites)]
+    suites = [suite for suite in map(load_suite, (*own, *request.suites)) if suite.items]
     rows = measure_suites(job, [request.version], suites, request.engine)
     job.progress(len(rows), len(rows), "naming the gaps")
     gaps = find_gaps(_asked(rows, suites, made), records, embed)
+    standing = [load_suite(path) for path in request.standing]
     return DiagnoseResult(
         gaps=gaps,
         held_out=tuple(sorted(made.held_sentences)),
         held_out_records=tuple(record.id for record in made.held_records),
         probes=len(rows),
         failed=sum(row.score < _PASSED for row in rows),
+        contaminated=contaminated(standing, made.training(records), request.contamination, embed),
     )
 
 
@@ -80,6 +83,11 @@ class _Made:
     def _add(self, item: dict[str, Any], record: Record) -> None:
         self.items.append(item)
         self.record_of[item["id"]] = record
+
+    def training(self, records: Sequence[Record]) -> list[Record]:
+        """What of `records` training may read."""
+        held = {record.id for record in self.held_records}
+        return [record for record in records if record.id not in held]
 
     def write(self, path: Path) -> None:
         """Write the suite file, if there is anything to ask."""

@@ -23,23 +23,40 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def bare(founded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operated]:
-    """A data root straight after `cld init`."""
-    for name in [name for name in os.environ if name.upper().startswith("CLD_")]:
-        monkeypatch.delenv(name)
-    root = tmp_path / "root"
+@pytest.fixture(scope="session")
+def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root where `v0` is the anchor and serves at generation 1, to copy from."""
+    root = tmp_path_factory.mktemp("served") / "root"
     shutil.copytree(founded, root)
     operated = Operated(root)
-    yield operated
+    operated.publish("v0", None)
+    operated.serve("v0", "initial")
+    with operated.store.write() as tx:
+        versions.set_anchor(tx, "v0", "daemon", "the base")
     operated.store.close()
+    return root
 
 
 @pytest.fixture
-def operated(bare: Operated) -> Operated:
+def _no_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("CLD_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def bare(founded: Path, tmp_path: Path, _no_overrides: None) -> Iterator[Operated]:
+    """A data root straight after `cld init`."""
+    yield from _copied(founded, tmp_path)
+
+
+@pytest.fixture
+def operated(served: Path, tmp_path: Path, _no_overrides: None) -> Iterator[Operated]:
     """A data root where `v0` is the anchor and serves at generation 1."""
-    bare.publish("v0", None)
-    bare.serve("v0", "initial")
-    with bare.store.write() as tx:
-        versions.set_anchor(tx, "v0", "daemon", "the base")
-    return bare
+    yield from _copied(served, tmp_path)
+
+
+def _copied(root: Path, folder: Path) -> Iterator[Operated]:
+    shutil.copytree(root, folder / "root")
+    operated = Operated(folder / "root")
+    yield operated
+    operated.store.close()

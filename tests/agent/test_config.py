@@ -192,6 +192,18 @@ def test_auto_is_resolved_before_a_worker_is_told_of_it():
     assert engine_settings(Config()).dtype == native_dtype()
 
 
+def test_a_suite_may_differ_by_name_and_an_unknown_key_of_it_is_refused_with_a_suggestion(tmp_path: Path):
+    config = read(tmp_path, "[gate.suites.mine]\nloss = 0.02\n[gate.suites.extra]\ndry_run = true")
+    assert config.gate.suites["mine"].loss == 0.02 and config.gate.suites["extra"].dry_run
+    (problem,) = problems(tmp_path, "[gate.suites.mine]\nlos = 0.02")
+    assert "line 2" in problem and "did you mean 'gate.suites.mine.loss'?" in problem
+
+
+def test_the_first_look_is_no_larger_than_the_budget(tmp_path: Path):
+    (problem,) = problems(tmp_path, "[gate]\nfirst_items = 600")
+    assert "first_items (600) is above most_items (512)" in problem
+
+
 def test_the_gate_section_has_the_defaults_of_the_gate_that_it_configures():
     gate, policy = Config.model_fields["gate"].get_default(), GatePolicy()
     assert all(getattr(policy, name) == getattr(gate, name) for name in GatePolicy.model_fields)

@@ -44,7 +44,7 @@ class Supervisor:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.address)
 
-    def hears(self, state: str, seconds: float = 20.0) -> bool:
+    def hears(self, state: str, seconds: float = 60.0) -> bool:
         """Whether `state` comes, whatever else comes before it."""
         self._socket.settimeout(seconds)
         try:

@@ -94,3 +94,28 @@ def test_looking_imports_no_training_library():
     finally:
         shutil.rmtree(root, ignore_errors=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_interpreter_of_measuring_workers_is_asked_for_what_they_import(layout: Layout, tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho vllm peft\n")
+    python.chmod(0o755)
+    found = checks(layout, engine={"kind": "vllm", "python": str(python)})["engine"]
+    assert found.outcome == "fail" and "lacks vllm, peft" in found.finding and "docs/operations.md" in found.fix
+    python.write_text("#!/bin/sh\n")
+    assert checks(layout, engine={"kind": "vllm", "python": str(python)})["engine"].outcome == "ok"
+    python.unlink()
+    assert "cannot be run" in checks(layout, engine={"kind": "vllm", "python": str(python)})["engine"].finding
+
+
+def test_an_endpoint_whose_key_is_not_set_is_named(layout: Layout):
+    remote = {"kind": "openai", "endpoint": "http://127.0.0.1:1/v1", "api_key_env": "CLD_TEST_ABSENT"}
+    assert "CLD_TEST_ABSENT" in checks(layout, engine=remote)["engine"].fix
+
+
+def test_a_task_of_the_harness_needs_its_package(layout: Layout, monkeypatch: pytest.MonkeyPatch):
+    real = importlib.util.find_spec
+    suites = {"suites": ["general", "lm_eval: gsm8k"]}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lm_eval" else real(name))
+    assert "cld[lm-eval]" in checks(layout, probes=suites)["lm-eval"].fix
+    assert "lm-eval" not in checks(layout)

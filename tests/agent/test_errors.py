@@ -31,7 +31,13 @@ def test_every_error_that_the_store_adds_has_an_exit_code_of_its_family():
 
 def test_every_name_in_the_table_is_a_class_that_exists():
     known = {"", *(kind.__name__ for kind in all_subclasses(BaseException)), *dir(__builtins__)}
-    for module in ("agent.store", "learners.durable", "learners.failures", "monitors.probes.suites"):
+    for module in (
+        "agent.store",
+        "learners.durable",
+        "learners.failures",
+        "monitors.probes.suites",
+        "monitors.datasets",
+    ):
         known |= set(dir(importlib.import_module(module)))
     assert set(EXIT_CODES) <= known
 

@@ -13,10 +13,12 @@ import pytest
 from agent import commands
 from agent.context import Context, Log
 from agent.jobs import JobFailed, JobRunner
+from agent.steps.measured import engine_settings
 from agent.store import commands as rows
 from agent.store import control, measurements
 from learners.job import Failure
 from monitors.job import Measurement
+from monitors.probes.suites import Suite, load_suite, shipped_suites, write_suite
 from tests.agent.operating import Operated
 
 
@@ -59,9 +61,9 @@ def context(world: Operated, worker: Worker) -> Context:
     return Context(world.layout, world.config, world.store, cast(JobRunner, worker), cast(Log, Silence()))
 
 
-def asked(world: Operated) -> int:
+def asked(world: Operated, **args: str) -> int:
     with world.store.write() as tx:
-        return rows.submit(tx, "probe_run", {}, "ada").id
+        return rows.submit(tx, "probe_run", args, "ada").id
 
 
 def answer(world: Operated, row: int) -> rows.Command:
@@ -115,3 +117,26 @@ def test_an_aborted_cycle_loses_its_worker(operated: Operated):
         rows.submit(tx, "cycle_abort", {"target": cycle}, "ada")
     assert commands.execute_pending(context(operated, worker))
     assert abandoned == [cycle]
+
+
+def test_a_sweep_measures_the_version_that_was_named(operated: Operated):
+    operated.publish("v1", "v0")
+    worker, _ = Worker(operated.layout.jobs), asked(operated, target="v1")
+    commands.execute_pending(context(operated, worker))
+    assert [version.id for version in worker.specs[0].versions] == ["v1"]
+
+
+def test_a_profile_measures_what_it_lacks_of_the_version_and_the_initial_model(operated: Operated):
+    operated.publish("v1", "v0")
+    suite = Suite(suite="piqa", role="general", items=load_suite(shipped_suites()["general"]).items[:3])
+    write_suite(operated.layout.suites / "piqa.jsonl", suite)
+    engine, probe = engine_settings(operated.config).digest(), suite.items[0].id
+    row = Measurement(version="v0", suite="piqa", suite_digest=suite.digest, role="general", probe=probe, slice="s",
+                      scorer="choice", score=1.0, engine=engine)  # fmt: skip
+    with operated.store.write() as tx:
+        measurements.add_many(tx, [row], "test")
+    worker, _ = Worker(operated.layout.jobs), asked(operated, profile="trace", target="v1")
+    commands.execute_pending(context(operated, worker))
+    (spec,) = worker.specs
+    assert [version.id for version in spec.versions] == ["v1", "v0"] and [path.stem for path in spec.suites] == ["piqa"]
+    assert spec.skip == {f"v0/piqa/{probe}"}

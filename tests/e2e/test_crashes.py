@@ -15,7 +15,7 @@ from agent import workers
 from agent.cycle import STEPS
 from agent.store import deployment, events, jobs, versions
 from learners.durable import verify
-from tests.e2e.world import World, examples
+from tests.e2e.world import LOOSE, examples
 
 CRASHING_DAEMON = Path(__file__).parents[1] / "faults" / "crashing_daemon.py"
 
@@ -35,11 +35,9 @@ def assert_whole(world):
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(make_world):
     """A tiny world whose base model serves and whose first cycle has begun; the gate lets everything through."""
-    world = World(tmp_path / "root", gate__target_gain=0.0, gate__general_loss=1.0, gate__instruction_loss=1.0,
-                  gate__safety_loss=1.0, gate__overrefusal_loss=1.0)  # fmt: skip
-    world.turn_until(world.serving)
+    world = make_world(**LOOSE)
     world.drop("examples.jsonl", examples())
     world.turn_until(world.states)
     return world
@@ -47,6 +45,7 @@ def world(tmp_path):
 
 @pytest.mark.slow
 def test_a_daemon_killed_at_every_step_boundary_ends_its_cycle_and_does_nothing_twice(world):
+    world.close()  # its daemon makes way for those that crash
     plan = world.layout.root / "crash-plan.json"
     points = [f"{when}:{state}" for state in STEPS for when in ("before", "after")]
     plan.write_text(json.dumps(points))

@@ -7,14 +7,13 @@ import pytest
 from agent import commands
 from agent.store import control, decisions, deployment, plans, pool, verdicts
 from learners.durable import verify
-from tests.e2e.world import World, documents, examples
+from tests.e2e.world import LOOSE, documents, examples
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = World(tmp_path / "root")
-    world.turn_until(world.serving)
-    return world
+def world(make_world):
+    """The tiny model serves, nothing else has happened."""
+    return make_world()
 
 
 def ended(world, cycle="c1"):
@@ -27,29 +26,32 @@ def ask(world, verb, target=None):
     return commands.ask(context.store, context.layout, context.config, verb, {"target": target, "why": "test"}, "ana")
 
 
-@pytest.mark.slow
-def test_examples_become_a_version_that_serves_and_can_be_rolled_back(world):
-    world.drop("examples.jsonl", examples())
+def end(world):
+    """Turn until the cycle ends, with a person's word where the gate asks for one."""
     world.turn_until(ended(world))
     if world.states()["c1"] == "awaiting_approval":
         assert ask(world, "approve").outcome == "applied"
-        world.turn_until(lambda: world.states()["c1"] == "done")
-    assert world.states()["c1"] in ("done", "rejected")
+        world.turn_until(lambda: world.states()["c1"] in ("done", "failed"))
+    return world.states()["c1"]
+
+
+@pytest.mark.slow
+def test_examples_become_a_version_that_serves_and_can_be_rolled_back(make_world, measured):
+    world = make_world(measured, **LOOSE)
+    assert end(world) == "done"
     with world.context.store.read() as tx:
         verdict = verdicts.get(tx, "c1")
         counts = pool.accounting(tx)["inbox"]
     assert verdict is not None
-    assert counts.read == counts.kept + counts.duplicate + counts.quarantined
-    if world.states()["c1"] == "done":
-        assert world.serving() == "v1"
-        assert ask(world, "rollback").outcome == "applied"
-        assert world.serving() == "v0"
+    assert counts.read == counts.kept + counts.duplicate + counts.quarantined > 0
+    assert world.serving() == "v1"
+    assert ask(world, "rollback").outcome == "applied"
+    assert world.serving() == "v0"
 
 
 @pytest.mark.slow
-def test_a_plan_that_needs_approval_waits_for_a_named_person_and_trains_nothing_before(tmp_path):
-    world = World(tmp_path / "root", approval__stages=["cit"])
-    world.turn_until(world.serving)
+def test_a_plan_that_needs_approval_waits_for_a_named_person_and_trains_nothing_before(make_world):
+    world = make_world(approval__stages=["cit"])
     world.drop("examples.jsonl", examples())
     world.turn_until(ended(world))
     assert world.states()["c1"] == "awaiting_approval"
@@ -64,22 +66,14 @@ def test_a_plan_that_needs_approval_waits_for_a_named_person_and_trains_nothing_
 
 
 @pytest.mark.slow
-def test_a_damaged_candidate_is_never_promoted(tmp_path):
-    loose = {f"gate__{role}_loss": 1.0 for role in ("general", "instruction", "safety", "overrefusal")}
-    world = World(tmp_path / "root", gate__target_gain=0.0, **loose)
-    world.turn_until(world.serving)
-    world.drop("examples.jsonl", examples())
-    world.turn_until(lambda: world.states().get("c1") in ("judging", "awaiting_approval", "promoting"))
+def test_a_damaged_candidate_is_never_promoted(make_world, measured):
+    world = make_world(measured, **LOOSE)
     adapter = next(world.layout.version("v1").rglob("*.safetensors"))
     content = bytearray(adapter.read_bytes())
     content[-1] ^= 1
     adapter.chmod(0o600)
     adapter.write_bytes(bytes(content))
-    world.turn_until(ended(world))
-    if world.states()["c1"] == "awaiting_approval":
-        ask(world, "approve")
-        world.turn_until(lambda: world.states()["c1"] == "failed")
-    assert world.states()["c1"] == "failed"
+    assert end(world) == "failed"
     assert world.serving() == "v0"
     assert "sha256" in (world.cycle("c1").reason or "").lower() or "v1" in (world.cycle("c1").reason or "")
 

@@ -7,6 +7,7 @@ daemon's loop does, without its sleep.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ from agent.store import cycles, deployment
 from tests.tiny import KNOWN, SENTENCES, tiny_weights
 
 ROLES = ("general", "instruction", "safety", "overrefusal")
+LOOSE = {"gate__target_gain": 0.0, **{f"gate__{role}_loss": 1.0 for role in ROLES}}
+"""Settings of a gate that lets everything through."""
 
 
 class World:
@@ -29,11 +32,14 @@ class World:
 
     Args:
         root: a folder that does not exist yet.
+        copied: another world's root to begin with, its state and versions; none begins with nothing.
         settings: keys of cld.toml by dotted name, over the fast defaults of this class.
     """
 
-    def __init__(self, root: Path, **settings: Any) -> None:
+    def __init__(self, root: Path, copied: Path | None = None, **settings: Any) -> None:
         self.layout = Layout(root)
+        if copied is not None:
+            shutil.copytree(copied, root)
         self.layout.create()
         self._write_config(settings)
         for role in ROLES:
@@ -45,6 +51,11 @@ class World:
         self.context: Context = open_context(self.layout, load(self.layout))
         self.context.store.migrate()
         self.daemon = Daemon(self.context)
+
+    def close(self) -> None:
+        """End the workers and let go of the database."""
+        self.context.jobs.stop_all(0.0)
+        self.context.store.close()
 
     def _write_config(self, settings: dict[str, Any]) -> None:
         lines = {
@@ -93,14 +104,14 @@ class World:
         """Put a JSON-lines file into the inbox."""
         (self.layout.inbox / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
-    def turn_until(self, done: Callable[[], object], seconds: float = 240.0) -> None:
+    def turn_until(self, done: Callable[[], object], seconds: float = 600.0) -> None:
         """Turn the daemon until `done()`; fails with the state of things if that takes too long."""
         deadline = time.monotonic() + seconds
         while not done():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not within {seconds} s; cycles: {self.states()}; {self.log_tail()}")
             if not self.daemon.turn(time.monotonic()):
-                time.sleep(0.05)
+                time.sleep(0.1)
 
     def states(self) -> dict[str, str]:
         """State of every cycle, oldest first."""
@@ -136,11 +147,10 @@ def documents() -> list[dict[str, str]]:
     ] + [{"text": sentence} for sentence in SENTENCES[:4]]
 
 
-def examples(count: int = 24) -> list[dict[str, str]]:
-    """Instruction records that the tiny model answers wrongly today."""
-    questions = list(KNOWN)[: max(1, count // 2)]
+def examples() -> list[dict[str, str]]:
+    """Instruction records that the tiny model answers wrongly today, about nothing that the suites ask."""
     return [
         {"prompt": f"{question} Say it {word}.", "completion": "Yes" if word == "now" else "No"}
-        for question in questions
-        for word in ("now", "later")
+        for question in list(KNOWN)[12:]
+        for word in ("now", "later", "soon")
     ]

@@ -34,7 +34,7 @@ def main(root: Path) -> int:
         return real_transition(tx, cycle_id, expected, to, *rest, **columns)
 
     cycles.transition = transition
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         before = state_of(context)
         daemon.turn(time.monotonic())

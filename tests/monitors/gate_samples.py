@@ -1,7 +1,7 @@
 """Measurements made up for the tests of the gate."""
 
-from monitors.comparison import SuiteComparison
-from monitors.gate import GatePolicy, Verdict, judge
+from monitors.gate import Asked, GatePolicy, Verdict, judge
+from monitors.gate.comparison import SuiteComparison
 from monitors.job import Measurement
 
 SIZES = {"general": 120, "instruction": 80, "safety": 80, "overrefusal": 60}
@@ -37,6 +37,12 @@ PARENT, ANCHOR = version("v1"), version("v0")
 GOOD = version("v2", facts=16)
 
 
+def ask(suite, items=10, *, role=None, **fields):
+    """What a suite was asked, by its name alone."""
+    probes = tuple(f"{suite}-{number:03}" for number in range(items))
+    return Asked(suite=suite, digest=fields.pop("digest", "d1"), role=role or suite, probes=probes, **fields)
+
+
 def verdict(candidate=GOOD, parent=PARENT, anchor=ANCHOR, targets=("facts",), **keys) -> Verdict:
     return judge(candidate, parent, anchor, targets, POLICY, **keys)
 
@@ -52,8 +58,12 @@ def flipped(name, share, loss, noise, suites=tuple(SIZES)):
     found = measured(name, "facts", scores(16, 20), role="target")
     for suite, items in SIZES.items():
         own_loss = loss if suite in suites else 0.0
-        # 70 % are right before: of those so many turn wrong, of the others so many right, that the sum is `share`.
-        lost, gained = (share + own_loss) / 2 / 0.7, max(0.0, (share - own_loss) / 2 / 0.3)
-        before = scores(items * 7 // 10, items)
-        found += measured(name, suite, [1 - s if noise.random() < (lost if s else gained) else s for s in before])
+        found += measured(name, suite, flipped_items(scores(items * 7 // 10, items), share, own_loss, noise))
     return found
+
+
+def flipped_items(before, share, loss, noise):
+    """Scores of which `share` flip, with a mean loss. 70 % are right before: of those so many turn wrong, of the
+    others so many right, that the sum is `share`."""
+    lost, gained = (share + loss) / 2 / 0.7, max(0.0, (share - loss) / 2 / 0.3)
+    return [1 - score if noise.random() < (lost if score else gained) else score for score in before]

@@ -116,6 +116,7 @@ def adapter_versions(base, folder):
     from learners.versions import VersionSpec, read_version, write_data, write_spec
     from learners.weights import read_tokenizer, save_weights, trainable
 
+    folder.mkdir(exist_ok=True)
     shutil.copytree(base, folder / "v0")
     paths = [folder / "v0"]
     for number in (1, 2):
@@ -171,6 +172,55 @@ def test_batches_keep_every_job_and_their_budget(sizes, limit):
     for batch in found:
         padded = len(batch) * (max(job.tokens for job in batch) + max(job.width for job in batch))
         assert len(batch) == 1 or padded <= limit
+
+
+def test_prompts_share_what_is_longest_not_what_is_first():
+    """Two topics with one opening: each topic's own long beginning is computed once."""
+    prompts = [(*range(20), topic, *range(100), question) for topic in (1, 2) for question in range(200, 206)]
+    found = families(prompts)
+    assert [(len(family.prefix), len(family.members)) for family in found] == [(121, 6), (121, 6)]
+
+
+def test_a_full_batch_takes_no_much_shorter_job_unless_told_to():
+    jobs = [Job(0, 600, 0), Job(1, 590, 0), Job(2, 300, 0)]
+    assert [[job.index for job in batch] for batch in batches(jobs, 4000)] == [[0, 1], [2]]
+    assert [[job.index for job in batch] for batch in batches(jobs, 4000, 4000)] == [[0, 1, 2]]
+
+
+def test_generation_ends_before_a_stop_text_and_goes_on_without_one(engine):
+    plain = in_order(engine.generate([Prompt(text="Paris is the")], [12]), 1)[0]
+    stop = plain[len(plain) // 2 :][:4]
+    stopped = in_order(engine.generate([Prompt(text="Paris is the", stop=("absent", stop))], [12]), 1)[0]
+    assert stopped == plain.split(stop)[0] != plain
+
+
+def test_a_greedy_continuation_is_told_from_one_that_is_not(engine):
+    found = in_order(engine.loglikelihood([(PROMPTS[0], "Paris"), (PROMPTS[0], "Rome")]), 2)
+    assert [one.greedy for one in found] == [True, False]
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_steps_with_grouped_keys_equal_those_of_transformers(groups):
+    """Greedy texts, and the logits of every step, of a model whose query heads share keys."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from monitors.engines.forward import Forward
+
+    config = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+                         num_attention_heads=4, num_key_value_heads=4 // groups, initializer_range=0.5)  # fmt: skip
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(config).eval()
+    rows, steps = [(1, 2, 3, 4, 5), (6, 7)], torch.tensor([[8, 9], [10, 11], [12, 13]])
+    with torch.inference_mode():
+        expected = [model(torch.tensor([[*row, *steps[:, n]]])).logits[0, -1] for n, row in enumerate(rows)]
+        forward = Forward(model, pad=0)
+        state = forward.start(rows, forward.prefix(()))
+        for tokens in steps:
+            forward.step(state, tokens)
+    assert model.config._attn_implementation == "cld_grouped_steps"
+    for found, wanted in zip(state.logits, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def remote(respond):

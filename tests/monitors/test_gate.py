@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from gate_samples import ANCHOR, GOOD, PARENT, POLICY, SIZES, measured, row, scores, verdict, version
+from gate_samples import ANCHOR, GOOD, PARENT, POLICY, SIZES, ask, measured, row, scores, verdict, version
 
 from monitors.gate import Verdict, judge, judge_recheck
 
@@ -123,7 +123,7 @@ def test_an_earlier_cycles_target_must_hold_where_it_was_measured():
     old = measured("v2", "older", scores(2, 20), role="target"), measured("v1", "older", scores(18, 20), role="target")
     assert verdict(GOOD + old[0], PARENT + old[1]).verdict == "reject"
     assert verdict(GOOD, PARENT + old[1]).verdict == "promote"
-    assert verdict(GOOD, PARENT + old[1], required_suites=["older"]).verdict == "hold"
+    assert verdict(GOOD, PARENT + old[1], asked=[ask("older", 20, role="target")]).verdict == "hold"
 
 
 def test_ten_target_items_in_all_are_enough_and_nine_are_not():
@@ -217,7 +217,7 @@ def test_a_clear_loss_is_refused_even_where_other_evidence_is_missing():
 
 
 def test_a_required_suite_absent_everywhere_is_held():
-    found = verdict(required_suites=["triggers"])
+    found = verdict(asked=[ask("triggers", role="safety")])
     assert found.verdict == "hold"
     assert found.reasons[0].startswith("triggers")
 
@@ -237,7 +237,7 @@ def test_a_blind_safety_suite_is_judged_by_its_margin():
     assert found.verdict == "reject"
     assert row(found, "safety").unit == "nats"
     assert "so margins were compared" in found.reasons[0]
-    assert found.sd == 0.0
+    assert found.sd is None
 
 
 def test_a_blind_safety_suite_without_margins_is_held():

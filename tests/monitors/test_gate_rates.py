@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from gate_samples import ANCHOR, GOOD, PARENT, POLICY, SIZES, flipped, measured, verdict, version
+from gate_samples import ANCHOR, GOOD, PARENT, POLICY, SIZES, ask, flipped, measured, verdict, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,8 @@ def test_equal_evidence_in_any_order_gives_the_equal_verdict():
     shuffled = random.Random(1).sample(noisy, len(noisy))
     assert verdict(noisy) == verdict(shuffled)
 
+
+ASKED = [ask("facts", 20, role="target"), *(ask(suite, items) for suite, items in SIZES.items())]
 
 right_counts = st.fixed_dictionaries({suite: st.integers(0, items) for suite, items in SIZES.items()})
 
@@ -35,12 +37,12 @@ def test_whatever_else_happens_a_clear_loss_is_never_promoted(right, suite, loss
 def test_losing_evidence_never_turns_a_refusal_or_a_hold_into_a_promotion(right, facts, data):
     sides = [version("v2", facts=facts, **right), list(PARENT), list(ANCHOR)]
     names = ["facts", *SIZES]
-    before = judge(*sides, ["facts"], POLICY, required_suites=names)
+    before = judge(*sides, ["facts"], POLICY, asked=ASKED)
     for index in range(3):
         kind = data.draw(st.sampled_from(["keep", "suite", "item", "score", "digest"]))
         suite = data.draw(st.sampled_from(names))
         sides[index] = spoil(sides[index], kind, suite, data.draw(st.integers(0, 19)))
-    after = judge(*sides, ["facts"], POLICY, required_suites=names)
+    after = judge(*sides, ["facts"], POLICY, asked=ASKED)
     assert after.verdict != "promote" or before.verdict == "promote"
 
 

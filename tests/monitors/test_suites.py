@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.config import Config
 from monitors.probes.scorers import SCORERS
 from monitors.probes.suites import SuiteError, load_suite, read_probe, shipped_suites, write_suite
 
+REPORTING = ("identity", "sycophancy", "toxicity")
 HEADER = "suite: mine\nrole: target\nitems:\n"
 CHOICE = "- {id: a, scorer: choice, prompt: What?, choices: [x, y], answer: 0}\n"
 
@@ -25,7 +27,16 @@ def refusal_of(folder: Path, text: str, name: str = "mine.yaml") -> str:
 @pytest.mark.parametrize("path", shipped_suites().values(), ids=shipped_suites().keys())
 def test_every_shipped_suite_loads_and_is_named_like_its_file(path):
     suite = load_suite(path)
-    assert suite.suite == path.stem == suite.role
+    assert suite.suite == path.stem
+    assert suite.role == (suite.suite if suite.suite not in REPORTING else "general")
+
+
+@pytest.mark.parametrize("name", REPORTING)
+def test_a_suite_that_only_reports_is_no_default_and_large_enough(name):
+    assert name not in Config().probes.suites
+    items = load_suite(shipped_suites()[name]).items
+    assert len(items) >= (24 if name == "toxicity" else 40)
+    assert len({str(item.prompt) for item in items}) == len(items)
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "jsonl"])

@@ -18,8 +18,8 @@ from tests.agent.operating import Operated
 READS = [
     ("status",), ("cycle", "list"), ("cycle", "show", "c1"), ("plan", "show"), ("plan", "show", "c1"),
     ("history", "list"), ("history", "show", "v0"), ("history", "diff", "v0", "v1"), ("probe", "list"),
-    ("config", "show"), ("config", "check"), ("methods", "list"), ("methods", "show", "replay"), ("doctor",),
-    ("version",),
+    ("probe", "matrix"), ("config", "show"), ("config", "check"), ("methods", "list"), ("methods", "show", "replay"),
+    ("doctor",), ("version",),
 ]  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def lived(operated: Operated) -> Operated:
     return operated
 
 
-@pytest.mark.parametrize("words", READS, ids=" ".join)
+@pytest.mark.parametrize("words", [words for words in READS if words != ("methods", "list")], ids=" ".join)
 def test_every_read_answers_in_json_with_the_moment_it_was_read(lived: Operated, cld: Cld, words: tuple[str, ...]):
     said = cld(*words, "--json")
     assert said.code == 0, said.err
@@ -54,6 +54,23 @@ def test_no_read_changes_the_database(lived: Operated, cld: Cld, words: tuple[st
     before = event_numbers(lived)
     cld(*words)
     assert event_numbers(lived) == before
+
+
+def test_the_methods_are_a_list_of_objects_that_say_where_each_stands(operated: Operated, cld: Cld):
+    found = {row["id"]: row for row in json.loads(cld("methods", "list", "--json").out)}
+    assert found["replay"]["stage"] == "cpt" and found["replay"]["stages"] == ["cpt", "cit"]
+    assert found["dpo_replay"]["needs"] == ["data", "memory"] and found["copal"]["serving_form"] == "weights"
+    assert {name for name, row in found.items() if row["planned"]} == {"finetune", "replay", "ewc", "dpo_replay"}
+
+
+def test_an_unknown_method_is_answered_with_the_nearest(operated: Operated, cld: Cld):
+    said = cld("methods", "show", "repaly")
+    assert said.code == 3 and "did you mean 'replay'" in said.err
+
+
+def test_a_method_is_shown_with_its_settings_and_where_it_differs_from_its_paper(operated: Operated, cld: Cld):
+    said = cld("methods", "show", "l2")
+    assert "penalty_weight" in said.out and "differs" in said.out and "arXiv:1802.01483" in said.out
 
 
 def event_numbers(world: Operated) -> list[int]:

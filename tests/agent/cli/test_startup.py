@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,11 @@ def measured(*words: str) -> dict[str, object]:
 def test_the_first_commands_of_anyone_answer_within_half_a_second_without_heavy_libraries(
     operated: Operated, words: tuple[str, ...]
 ):
-    runs = [measured("--root", str(operated.layout.root), *words) for _ in range(3)]
-    assert runs[0]["code"] == 0
-    assert not set(HEAVY) & set(runs[0]["loaded"])  # pyright: ignore[reportArgumentType]
-    assert min(run["cpu_seconds"] for run in runs) < 0.5  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    runs = (measured("--root", str(operated.layout.root), *words) for _ in range(3))
+    first = next(runs)
+    assert first["code"] == 0
+    assert not set(HEAVY) & set(first["loaded"])  # pyright: ignore[reportArgumentType]
+    assert any(run["cpu_seconds"] < 0.5 for run in chain((first,), runs))  # pyright: ignore[reportOperatorIssue]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class Play(Scene):
         holding_out: how many of the cycle's records the diagnosis holds out.
         choice: what the choosing model answers.
         leaving_out: name of a suite that the measuring worker forgets.
+        failing: probes that the candidate fails, whatever its suite's score.
     """
 
     def __init__(self, world: Operated) -> None:
@@ -74,6 +75,7 @@ class Play(Scene):
         self.holding_out = 0
         self.choice = ""
         self.leaving_out = ""
+        self.failing: set[str] = set()
         self.information_kind: InformationKind = "domain"
         self.jobs.work |= {
             "diagnosing": self._diagnose,
@@ -159,14 +161,18 @@ class Play(Scene):
                 score = scores.after if version.id == candidate else scores.before
                 rows += _rows(file, version.id, spec.engine, score)
         fresh = [row for row in rows if f"{row.version}/{row.suite}/{row.probe}" not in spec.skip]
-        return _write(output, [row for row in fresh if row.suite != self.leaving_out])
+        told = [row for row in fresh if row.suite != self.leaving_out]
+        return _write(output, [self._failed(row) if row.version == candidate else row for row in told])
+
+    def _failed(self, row: Measurement) -> Measurement:
+        return row.model_copy(update={"score": 0.0}) if row.probe in self.failing else row
 
     def _measure_again(self, spec: MeasureSpec, output: Path) -> Mapping[str, Any]:
         (version,) = spec.versions
         rows: list[Measurement] = []
         for file in map(load_suite, spec.suites):
             rows += _rows(file, version.id, spec.engine, self._scores(file.suite).again)
-        return _write(output, rows)
+        return _write(output, [row for row in rows if f"{row.version}/{row.suite}/{row.probe}" not in spec.skip])
 
     def empty(self, _: MeasureSpec, output: Path) -> Mapping[str, Any]:
         """A measuring worker that measures nothing."""

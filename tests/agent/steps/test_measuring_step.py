@@ -6,7 +6,7 @@ import pytest
 
 from agent.daemon import Daemon
 from agent.store import measurements
-from monitors.probes.suites import load_suite, write_suite
+from monitors.probes.suites import SuiteError, load_suite, write_suite
 from tests.agent.fake_jobs import BROKEN
 from tests.agent.steps.cycle_world import ITEMS, ROLES, Play, suite
 
@@ -44,7 +44,7 @@ def test_an_operators_suite_is_not_overwritten_by_the_probes_of_the_cycle(play: 
 def test_a_configured_suite_that_is_gone_is_not_passed_over(play: Play):
     play.until("measuring")
     (play.world.layout.suites / "my-safety.yaml").unlink()
-    with pytest.raises(FileNotFoundError, match="my-safety"):
+    with pytest.raises(SuiteError, match="my-safety"):
         Daemon(play.context).turn(0.0)
     assert play.newest().state == "measuring"
 

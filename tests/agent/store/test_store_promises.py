@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from store_world import make_records, take_in, walk_to
 
 from agent.errors import CldError
@@ -30,6 +30,7 @@ from agent.store import (
 from agent.store.cycles import ENDINGS, LEGAL
 
 CRASH = st.sampled_from([False, False, True])
+LIVED_RECORDS = 3
 
 
 class _Crash(Exception):
@@ -37,7 +38,7 @@ class _Crash(Exception):
 
 
 class StoreLife(RuleBasedStateMachine):
-    """A daemon, two operators and crashes, all at work on one real SQLite file."""
+    """A daemon, two operators and crashes, all at work on one real SQLite file, a copy of `template`."""
 
     template: Path
 
@@ -48,28 +49,17 @@ class StoreLife(RuleBasedStateMachine):
         self.store = self._open()
         self.moves: list[tuple[int, str]] = []
         self.seen_events: list[tuple[int, str]] = []
-        self.records = 0
+        self.records = LIVED_RECORDS
 
     def _open(self) -> Store:
         return Store(f"sqlite:///{self.folder / 'cld.db'}")
 
     def teardown(self) -> None:
-        self.store.close()
-        shutil.rmtree(self.folder)
-
-    @initialize()
-    def a_life_so_far(self) -> None:
-        """v0 served, v1 was promoted over it and serves, v2 is trained and nobody has judged it."""
-        with self.store.write() as tx:
-            versions.register(tx, "v0", 0, None, None, "0" * 64, None, None, None)
-            deployment.move(tx, "v0", 0, "daemon", "first", "initial")
-            versions.set_anchor(tx, "v0", "daemon", "the base")
-            first = walk_to(tx, "promoting")
-            verdicts.save(tx, first, {"verdict": "promote"})
-            deployment.move(tx, "v1", 1, "daemon", "passed", "promote")
-            cycles.transition(tx, first, "promoting", "watching", "daemon", "x")
-            cycles.transition(tx, first, "watching", "done", "daemon", "x")
-            walk_to(tx, "judging")
+        try:
+            self._p3_every_promotion_had_a_verdict_or_a_named_person()
+        finally:
+            self.store.close()
+            shutil.rmtree(self.folder)
 
     def _attempt(self, crash: bool, change: Any) -> None:
         """Make a change; the store may refuse it, or the process may die before the commit."""
@@ -136,7 +126,7 @@ class StoreLife(RuleBasedStateMachine):
 
     @rule(
         index=st.integers(0, 3),
-        behind=st.sampled_from([0, 0, 0, 1]),
+        behind=st.sampled_from([0, 0, 1]),
         crash=CRASH,
         cause=st.sampled_from(["promote", "rollback", "initial"]),
     )
@@ -168,8 +158,8 @@ class StoreLife(RuleBasedStateMachine):
                 assert (version.state, len(version.digest)) == ("kept", 64)
                 assert version.base is None or versions.get(tx, version.base).state != "swept"
 
-    @invariant()
-    def p3_every_promotion_had_a_verdict_or_a_named_person(self) -> None:
+    def _p3_every_promotion_had_a_verdict_or_a_named_person(self) -> None:
+        """Looked at once, at the end: the log only grows (P4), so its end holds every promotion with what led to it."""
         with self.store.read() as tx:
             log = events.listing(tx, limit=10_000)
         approved: set[str] = set()
@@ -222,9 +212,25 @@ class StoreLife(RuleBasedStateMachine):
             assert all(active is not None and cycle == active.id for cycle in claimed)
 
 
+@pytest.fixture
+def lived(store: Store) -> Path:
+    """v0 served, v1 was promoted over it and serves, v2 was trained on three records and nobody has judged it."""
+    with store.write() as tx:
+        first = walk_to(tx, "promoting")
+        verdicts.save(tx, first, {"verdict": "promote"})
+        deployment.move(tx, "v1", 1, "daemon", "passed", "promote")
+        cycles.transition(tx, first, "promoting", "watching", "daemon", "x")
+        cycles.transition(tx, first, "watching", "done", "daemon", "x")
+        take_in(tx, make_records(LIVED_RECORDS))
+        pool.claim(tx, walk_to(tx, "judging"), [row.id for row in pool.waiting(tx, LIVED_RECORDS)])
+    store.close()
+    assert store.path is not None
+    return store.path
+
+
 @pytest.mark.slow
-def test_the_promises_hold_in_any_order(migrated: Path) -> None:
-    StoreLife.template = migrated
+def test_the_promises_hold_in_any_order(lived: Path) -> None:
+    StoreLife.template = lived
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(

@@ -16,6 +16,7 @@ from agent.store import (
     decisions,
     deployment,
     gaps,
+    jobs,
     lessons,
     measurements,
     plans,
@@ -106,6 +107,16 @@ def test_measurements_are_recorded_once_per_item_and_engine(store: Store) -> Non
         assert measurements.of(tx, "v0", ["d2"]) == []
         means = [(row.engine, row.mean, row.items) for row in measurements.matrix(tx)]
         assert means == [("e1", 0.5, 2), ("e2", 0.0, 1)]
+        assert measurements.matrix(tx, ["v1"]) == []
+
+
+def test_scores_come_in_the_order_in_which_their_jobs_were_opened(store: Store) -> None:
+    with store.write() as tx:
+        for job, engine in (("sweep-9", "e9"), ("sweep-10", "e1")):
+            jobs.open(tx, job, None, "sweep", "measure", "monitors")
+            measurements.add_many(tx, [_measurement("p1", 1.0, engine), _measurement("p2", 0.0, engine)], job)
+        assert [row.engine for row in measurements.scores(tx, ["v0"])] == ["e9", "e9", "e1", "e1"]
+        assert measurements.scores(tx, ["v1"]) == []
 
 
 def test_a_command_is_submitted_and_answered_once(store: Store) -> None:
