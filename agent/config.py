@@ -156,6 +156,23 @@ class Planner(Section):
         default=None, pattern=r"^[A-Z_][A-Z0-9_]*$", description="Name of the variable that holds the endpoint's key."
     )
 
+    methods: tuple[str, ...] = Field(
+        default=(),
+        description="The only methods that may be proposed, by the names of `cld methods list`; when empty, those that "
+        "are proven in whole cycles.",
+    )
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from learners.methods import methods as known
+        from learners.methods import nearest
+
+        for name in names:
+            if name not in known():
+                raise ValueError(f"unknown method {name!r}; did you mean {nearest(name)!r}?")
+        return names
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.backend == "openai" and not (self.endpoint and self.model):

@@ -67,6 +67,7 @@ class Situation:
         replayable: how many records the parent's replay memory holds.
         tokens_left: what this month's budget still allows; None: no limit.
         tolerated_loss: the gate's tolerance on the general suites.
+        named: the methods that may be proposed; empty: those marked `planned`.
     """
 
     gaps: Sequence[Gap]
@@ -77,6 +78,7 @@ class Situation:
     tokens_left: int | None
     tolerated_loss: float
     outcomes: Sequence[Outcome] = ()
+    named: Sequence[str] = ()
 
 
 def propose(situation: Situation) -> tuple[Candidate, ...]:
@@ -85,7 +87,7 @@ def propose(situation: Situation) -> tuple[Candidate, ...]:
         _candidate(situation, stage, name, method)
         for stage in ("cpt", "cit", "ca")
         for name, method in methods().items()
-        if method.planned and stage in method.stages
+        if stage in method.stages and (name in situation.named if situation.named else method.planned)
     )
     idle = (_do_nothing(situation), _ask_for_data(situation))
     return tuple(sorted((*trained, *idle), key=lambda candidate: candidate.value, reverse=True))

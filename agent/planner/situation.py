@@ -35,6 +35,7 @@ def look(context: Context, cycle: Cycle, gaps: Sequence[Gap]) -> Situation:
         tokens_left=None if budget is None else max(0, budget - spent_tokens),
         tolerated_loss=context.config.gate.general_loss,
         outcomes=outcomes,
+        named=context.config.planner.methods,
     )
 
 

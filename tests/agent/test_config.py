@@ -207,3 +207,8 @@ def test_the_first_look_is_no_larger_than_the_budget(tmp_path: Path):
 def test_the_gate_section_has_the_defaults_of_the_gate_that_it_configures():
     gate, policy = Config.model_fields["gate"].get_default(), GatePolicy()
     assert all(getattr(policy, name) == getattr(gate, name) for name in GatePolicy.model_fields)
+
+
+def test_a_method_that_nobody_knows_is_refused_with_the_nearest(tmp_path: Path):
+    with pytest.raises(ConfigError, match="did you mean 'replay'"):
+        read(tmp_path, '[planner]\nmethods = ["reply"]\n')

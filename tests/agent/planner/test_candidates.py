@@ -86,3 +86,12 @@ def test_a_method_that_lost_much_before_is_predicted_to_lose_more():
     after = by_id(propose(situation(outcomes=bad)))["cpt.replay"]
     assert after.predicted_loss > before.predicted_loss
     assert after.predicted_gain < before.predicted_gain
+
+
+def test_only_named_methods_are_proposed_where_some_are_named():
+    trained = {c.method for c in propose(situation(named=("l2", "replay"))) if c.action == "train"}
+    assert trained == {"l2", "replay"}
+
+
+def test_an_unproven_method_is_not_proposed_unasked():
+    assert "l2" not in {candidate.method for candidate in propose(situation())}
