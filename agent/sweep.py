@@ -11,10 +11,11 @@ from pathlib import Path
 from agent import profiles
 from agent.context import Context
 from agent.errors import CldError, error_kind
+from agent.history.diff import line
 from agent.jobs import JobFailed
 from agent.steps import measured
 from agent.steps.diagnosing import read_measurements
-from agent.store import commands, control, cycles, deployment, measurements
+from agent.store import commands, control, cycles, deployment, measurements, versions
 from agent.store.commands import Command
 from monitors.job import MeasureSpec
 from monitors.probes.judges import agreements, sentence
@@ -66,18 +67,31 @@ def _order(context: Context, asked: Command, target: str, folder: Path) -> Measu
     """What is measured: the standing suites again, or what a profile lacks of the version and the initial one."""
     engine, profile = measured.engine_settings(context.config), asked.args.get("profile")
     if profile is None:
-        versions, files, skip = [target], measured.standing_suites(context), frozenset[str]()
+        wanted, skip = [target], frozenset[str]()
+        files = [*measured.standing_suites(context), *_learned(context, target)]
     else:
         with context.store.read() as tx:
-            versions = list(dict.fromkeys(profiles.compared(tx, target)))
+            wanted = list(dict.fromkeys(profiles.compared(tx, target)))
         files = list(profiles.suite_files(context.layout, profiles.named(str(profile))).values())
-        skip = measured.measured_keys(context, versions, [load_suite(path) for path in files], engine.digest())
+        skip = measured.measured_keys(context, wanted, [load_suite(path) for path in files], engine.digest())
     return MeasureSpec(
-        versions=tuple(measured.reference(context.layout, version) for version in versions),
+        versions=tuple(measured.reference(context.layout, version) for version in wanted),
         suites=tuple(measured.copied(files, folder)),
         engine=engine,
         skip=skip,
     )
+
+
+def _learned(context: Context, version: str) -> list[Path]:
+    """The suites that the cycles of a version's line set out to learn, as far as their job folders are kept.
+
+    Without them forgetting cannot be told: a cycle measures its candidate on its own suite, not on the earlier ones.
+    """
+    with context.store.read() as tx:
+        learned = [cycles.get(tx, row.cycle) for row in line(tx, versions.get(tx, version)) if row.cycle]
+    names = ((f"{cycle.id}-measuring", f"{measured.target_suite_name(cycle)}.yaml") for cycle in learned)
+    files = [context.layout.job(job) / "suites" / name for job, name in names]
+    return [file for file in files if file.is_file()]
 
 
 def _refuse(context: Context, asked: Command, version: str, failure: CldError) -> None:

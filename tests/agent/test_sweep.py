@@ -89,6 +89,18 @@ def test_a_worker_reads_copies_of_the_suites(operated: Operated):
     assert all(path.is_relative_to(operated.layout.jobs) for path in worker.specs[0].suites)
 
 
+def test_a_sweep_asks_a_version_for_what_its_line_learned_earlier(operated: Operated):
+    operated.publish("v1", "v0", cycle := operated.cycle_in("planning", "no_action"))
+    operated.serve("v1")
+    suites = operated.layout.job(f"{cycle}-measuring") / "suites"
+    suites.mkdir(parents=True)
+    (suites / f"{cycle}-target.yaml").write_text(shipped_suites()["general"].read_text())
+    worker = Worker(operated.layout.jobs)
+    asked(operated)
+    commands.execute_pending(context(operated, worker))
+    assert worker.specs[0].suites[-1].name == f"{cycle}-target.yaml" and len(worker.specs[0].suites) == 5
+
+
 @pytest.mark.parametrize("hindrance", ["pause", "cycle"])
 def test_a_sweep_waits_while_cld_is_paused_or_a_cycle_works(operated: Operated, hindrance: str):
     worker, row = Worker(operated.layout.jobs), asked(operated)
