@@ -16,6 +16,8 @@ from learners.records import Record
 from learners.versions import read_version
 from tests.learners.runs import CHATS, PREFERENCES, TEXTS, job_at, same, spec, text, train
 
+pytestmark = pytest.mark.slow  # quick one by one, minutes together
+
 RECORDS = {"cpt": TEXTS, "cit": CHATS, "ca": PREFERENCES}
 SHORT = {"learning_rate": 2e-3, "epochs": 2, "batch_size": 2, "checkpoint_steps": 50}
 
