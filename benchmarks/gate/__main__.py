@@ -15,6 +15,7 @@ from benchmarks import pages
 from benchmarks.gate import curve, definitions, stored
 from benchmarks.gate.report import Report, report, section, show
 from benchmarks.gate.trials import Bench
+from benchmarks.gate.truth import independent
 from benchmarks.lab import EMBEDDED
 from monitors.gate import GatePolicy
 from monitors.probes.suites import load_suite, shipped_suites
@@ -49,7 +50,8 @@ def main(
     if part != "simulation":
         chosen = definitions.only(definitions.load(pairs), only or ())
         suites = [load_suite(shipped_suites()[name]) for name in Probes().suites]
-        results = Bench(folder, suites, model, policy, console.print).run(chosen, draws=draws, fresh=fresh)
+        unseen = independent(folder / "independent")
+        results = Bench(folder, suites, unseen, model, policy, console.print).run(chosen, draws=draws, fresh=fresh)
     found = report(results, points)
     show(found, console)
     if publish:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from agent.demo.script import STREAM
 from benchmarks import data
 from benchmarks.gate.definitions import Data
+from benchmarks.gate.truth import HELD_OUT_ITEMS
 from learners.records import Kind, Record, record_id
 from monitors.probes.probe import Message, Probe
 from monitors.probes.scorers import Choice, Match
@@ -26,10 +27,15 @@ __all__ = ["KINDS", "Material", "material"]
 
 @dataclass(frozen=True)
 class Material:
-    """Records to learn, and the suite that says how well; None where nothing could be asked."""
+    """Records to learn, and the suite that says how well; None where nothing could be asked.
+
+    Attributes:
+        held_out: further items of the task, which the gate never sees; None where there are none.
+    """
 
     records: Sequence[Record]
     suite: Suite | None
+    held_out: Suite | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,13 @@ def material(name: str, asked: Data, seed: int) -> Material:
     chosen = train[: asked.train]
     if asked.shuffled:
         chosen = _exchanged(chosen, random.Random(f"exchanged {seed}"))  # noqa: S311
-    return Material([_record(asked.source, one) for one in chosen], _suite(name, test[: asked.test], draw))
+    asked_items, further = test[: asked.test], test[asked.test : asked.test + HELD_OUT_ITEMS]
+    labels = sorted({one.answer for one in asked_items})
+    return Material(
+        [_record(asked.source, one) for one in chosen],
+        _suite(name, asked_items, labels, draw),
+        _suite(f"{name}-held-out", [one for one in further if one.answer in labels], labels, draw),
+    )
 
 
 def _exchanged(examples: Sequence[_Example], draw: random.Random) -> list[_Example]:
@@ -85,11 +97,10 @@ def _record(source: str, example: _Example) -> Record:
     return Record(id=record_id(kind, content), source=source, kind=kind, content=content)
 
 
-def _suite(name: str, examples: Sequence[_Example], draw: random.Random) -> Suite | None:
-    """Choices among all answers where there are few of them, or between the two of a preference; else free answers."""
+def _suite(name: str, examples: Sequence[_Example], labels: Sequence[str], draw: random.Random) -> Suite | None:
+    """Choices among `labels` where there are few of them, or between the two of a preference; else free answers."""
     if not examples:
         return None
-    labels = sorted({one.answer for one in examples})
     items = [_probe(f"{name}-{number:03}", one, labels, draw) for number, one in enumerate(examples)]
     return Suite(suite=name, role="target", items=tuple(items))
 

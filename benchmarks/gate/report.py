@@ -13,11 +13,16 @@ from rich.table import Table
 from benchmarks.gate.rates import Rate, rate
 from benchmarks.gate.simulation import Point
 from benchmarks.gate.trials import PairResult
+from benchmarks.gate.truth import Truth
 
 __all__ = ["Detects", "Report", "detects", "report", "section", "show"]
 
 _RATES: Final = ("false_accept", "false_reject", "false_loss", "held")
 _RARELY, _MOSTLY = 0.01, 0.80
+_MEANING: Final = (
+    "`meant` is what a pair was made for, `is` what items say that the gate never saw (150 further items of the task, "
+    "160 of ARC-Easy, 64 of AdvBench, 64 of XSTest). The rates go by `is`."
+)
 
 
 class _Frozen(BaseModel):
@@ -43,9 +48,11 @@ class Report(_Frozen):
     """The object that `--json` prints.
 
     Attributes:
-        false_accept: real pairs that must be refused, or whose versions are the same, and were promoted.
-        false_reject: real pairs that should be promoted and were refused; a hold is neither.
-        held: real pairs that should be promoted and were left to a person.
+        false_accept: real pairs whose candidate is worse by independent items (`benchmarks.gate.truth`), or whose
+            versions are the same, and were promoted.
+        false_reject: real pairs whose candidate is better by independent items and were refused; a hold is neither.
+        held: real pairs whose candidate is better by independent items and were left to a person.
+        unclear: pairs that independent items cannot tell; they stand in none of these rates.
         false_loss: pairs of the same weights of which a suite was said to have lost.
         resampled: the same two rates over bootstrap draws of the items of those pairs; the draws of one pair are not
             independent, so the intervals say nothing about other versions.
@@ -55,6 +62,7 @@ class Report(_Frozen):
     false_accept: Rate
     false_reject: Rate
     held: Rate
+    unclear: int
     false_loss: Rate
     pairs: tuple[PairResult, ...]
     resampled: dict[str, Rate]
@@ -64,13 +72,14 @@ class Report(_Frozen):
 
 def report(pairs: Sequence[PairResult], points: Sequence[Point]) -> Report:
     """Sum up both parts."""
-    wrong = [one for one in pairs if one.expected != "promote"]
-    right = [one for one in pairs if one.expected == "promote"]
     same = [one for one in pairs if one.expected == "same"]
+    wrong = [*same, *_that_are(pairs, "worse")]
+    right = _that_are(pairs, "better")
     return Report(
         false_accept=rate(sum(one.verdict == "promote" for one in wrong), len(wrong)),
         false_reject=rate(sum(one.verdict == "reject" for one in right), len(right)),
         held=rate(sum(one.verdict == "hold" for one in right), len(right)),
+        unclear=len(_that_are(pairs, "unclear")),
         false_loss=rate(sum(bool(one.lost) for one in same), len(same)),
         pairs=tuple(pairs),
         resampled={
@@ -80,6 +89,10 @@ def report(pairs: Sequence[PairResult], points: Sequence[Point]) -> Report:
         simulated=tuple(points),
         detects=tuple(detects([one for one in points if one.world == world]) for world in _worlds(points)),
     )
+
+
+def _that_are(pairs: Sequence[PairResult], truth: Truth) -> list[PairResult]:
+    return [one for one in pairs if one.known is not None and one.known.truth == truth]
 
 
 def detects(points: Sequence[Point]) -> Detects:
@@ -128,6 +141,7 @@ def show(found: Report, console: Console) -> None:
         console.print(_pairs(found))
         for name in _RATES:
             console.print(f"{name}: {_told(getattr(found, name))}")
+        console.print(f"pairs that independent items cannot tell, in no rate: {found.unclear}")
         for name, one in found.resampled.items():
             console.print(f"{name}, items of those pairs drawn anew (not independent): {_told(one)}")
 
@@ -150,11 +164,17 @@ def _detection(one: Detects) -> str:
 
 
 def _pairs(found: Report) -> Table:
-    table = Table("pair", "parent", "candidate", "expected", "verdict", "why", "seconds", title="Real pairs")
+    table = Table("pair", "parent", "candidate", "meant", "is", "verdict", "why", "seconds", title="Real pairs")
     for one in found.pairs:
         seconds = "" if one.seconds is None else f"{one.seconds:.0f}"
-        table.add_row(one.name, one.parent, one.candidate, one.expected, one.verdict, one.reasons[0], seconds)
+        table.add_row(
+            one.name, one.parent, one.candidate, one.expected, _truth(one), one.verdict, one.reasons[0], seconds
+        )
     return table
+
+
+def _truth(one: PairResult) -> str:
+    return "same" if one.known is None else one.known.truth
 
 
 def _told(one: Rate) -> str:
@@ -176,8 +196,12 @@ def section(found: Report, command: str, picture: Path) -> str:
         lines.append("")
     if found.pairs:
         lines += [f"- {name}: {_told(getattr(found, name))}" for name in _RATES]
-        lines += ["", "| pair | expected | verdict | why |", "|---|---|---|---|"]
-        lines += [f"| {one.name} | {one.expected} | {one.verdict} | {_cell(one.reasons[0])} |" for one in found.pairs]
+        lines += [f"- pairs that independent items cannot tell, in no rate: {found.unclear}", "", _MEANING, ""]
+        lines += ["| pair | meant | is | verdict | why |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {one.name} | {one.expected} | {_truth(one)} | {one.verdict} | {_cell(one.reasons[0])} |"
+            for one in found.pairs
+        ]
     return "\n".join(lines)
 
 

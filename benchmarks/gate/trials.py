@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.gate.definitions import Expected, Pair
 from benchmarks.gate.material import Material, material
+from benchmarks.gate.truth import Known, known
 from benchmarks.lab import BASE, Lab, Learned, base_version
 from learners.durable import write_atomic
 from learners.job import JobRequest
@@ -38,6 +39,7 @@ class PairResult(BaseModel):
     """What the gate said of one pair.
 
     Attributes:
+        known: what items say that the gate never saw; None for a pair of the same weights.
         again: of a pair of the same weights, how many items of how many scored otherwise the second time.
         verdicts: how often each word fell when the items were drawn anew from those measured (bootstrap).
         seconds: of the training; None where nothing was trained.
@@ -52,6 +54,7 @@ class PairResult(BaseModel):
     verdict: str
     reasons: tuple[str, ...]
     lost: tuple[str, ...]
+    known: Known | None = None
     again: tuple[int, int] | None = None
     verdicts: dict[str, int]
     seconds: float | None = None
@@ -64,11 +67,13 @@ class Bench:
     Attributes:
         folder: of all results.
         suites: that must hold; each pair brings its own target.
+        independent: that the gate never sees; they say what a pair really is.
         model: the base model: a shipped name, a model's folder or a version's.
     """
 
     folder: Path
     suites: Sequence[Suite]
+    independent: Sequence[Suite]
     model: str
     policy: GatePolicy
     say: Say = print
@@ -109,10 +114,15 @@ class Bench:
             verdict=verdict.verdict,
             reasons=verdict.reasons,
             lost=_lost(verdict),
+            known=None if pair.expected == "same" else self._known(pair, given),
             again=None if noise is None else (sum(one.changed for one in noise), sum(one.items for one in noise)),
             verdicts=resampled(candidate, parent, anchor, suites, self.policy, draws, pair.name),
             seconds=learned.seconds if learned else None,
         )  # fmt: skip
+
+    def _known(self, pair: Pair, given: Material | None) -> Known:
+        suites = [*self.independent, *([given.held_out] if given and given.held_out else [])]
+        return known(self._measured(pair.version, suites), self._measured(pair.parent, suites), self.policy)
 
     def _trained(self, pair: Pair, given: Material) -> Learned:
         """Train the pair's candidate unless all that is asked of it is measured already."""

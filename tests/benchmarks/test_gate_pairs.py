@@ -9,11 +9,13 @@ import pytest
 
 from benchmarks.gate import definitions, trials
 from benchmarks.gate.definitions import Pair
-from benchmarks.gate.material import KINDS, Material, material
+from benchmarks.gate.material import KINDS, Material, _Example, material
 from benchmarks.gate.report import report
-from benchmarks.gate.trials import Bench, resampled
+from benchmarks.gate.trials import Bench, PairResult, resampled
+from benchmarks.gate.truth import HELD_OUT_ITEMS, Known, known
 from learners.records import record_id
 from monitors.gate import GatePolicy
+from monitors.job import Measurement
 from monitors.probes.scorers import Choice, Match
 from monitors.probes.suites import Suite
 from tests.tiny import KNOWN, UNKNOWN, chat, tiny_base
@@ -62,7 +64,7 @@ def suites():
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "material", given)
-    return Bench(tmp_path / "out", suites(), str(tiny_base(tmp_path / "base")), POLICY, lambda _: None)
+    return Bench(tmp_path / "out", suites(), suites()[:1], str(tiny_base(tmp_path / "base")), POLICY, lambda _: None)
 
 
 def given(name, asked, seed):
@@ -70,7 +72,9 @@ def given(name, asked, seed):
         Match(id=f"{name}-{n}", prompt=question, answer=(answer,), max_new_tokens=8)
         for n, (question, answer) in enumerate([*UNKNOWN.items()] * 3)
     ]
-    return Material({"teaches": TEACHES, "ruins": RUINS}[asked.source], Suite(suite=name, role="target", items=items))
+    return Material(
+        {"teaches": TEACHES, "ruins": RUINS}[asked.source], Suite(suite=name, role="target", items=items), None
+    )
 
 
 @pytest.mark.slow
@@ -112,8 +116,6 @@ def test_drawing_items_anew_says_how_much_the_word_depends_on_them(tmp_path):
 
 
 def measured(version, score):
-    from monitors.job import Measurement
-
     return [
         Measurement(version=version, suite=suite.suite, suite_digest=suite.digest, role=suite.role, probe=probe.id,
                     slice=probe.slice, scorer=probe.scorer, score=score, engine="e")
@@ -192,17 +194,66 @@ def test_preferences_are_learned_as_pairs_and_asked_as_choices():
     assert isinstance(probe, Choice) and len(probe.choices) == 2
 
 
-def test_a_report_counts_a_promotion_of_the_same_weights_as_falsely_accepted():
-    from benchmarks.gate.trials import PairResult
+# --- truth and rates --------------------------------------------------------------------------------------------
 
-    def result(name, expected, verdict):
-        return PairResult(name=name, expected=expected, parent="v0", candidate=name, verdict=verdict, reasons=("r",),
-                          lost=(), verdicts={"promote": 1, "hold": 0, "reject": 1})  # fmt: skip
 
+def scored(role, scores, suite="s"):
+    return [
+        Measurement(version="v", suite=suite, suite_digest="d", role=role, probe=f"p{number}", slice="all",
+                    scorer="match", score=score, margin=None, output="", engine="e")
+        for number, score in enumerate(scores)
+    ]  # fmt: skip
+
+
+NOTHING = [0.0] * 40
+HALF = [0.0, 1.0] * 20
+TASK_LEARNED = (scored("target", HALF, "task"), scored("target", NOTHING, "task"))
+
+
+def test_a_candidate_that_won_and_lost_nothing_is_better():
+    (new, old), general = TASK_LEARNED, scored("general", HALF)
+    assert known(new + general, old + general, GatePolicy()).truth == "better"
+
+
+def test_a_candidate_that_won_and_clearly_lost_elsewhere_is_worse():
+    new, old = TASK_LEARNED
+    found = known(new + scored("general", NOTHING), old + scored("general", HALF), GatePolicy())
+    assert found.truth == "worse"
+
+
+def test_a_candidate_that_won_nothing_is_worse_whatever_it_kept():
+    assert known(scored("target", HALF), scored("target", HALF), GatePolicy()).truth == "worse"
+
+
+def test_a_candidate_that_may_have_lost_or_whose_gain_is_not_known_is_unclear():
+    new, old = TASK_LEARNED
+    slightly = [*HALF[:-6], *[0.0] * 6]  # 3 of 40: more than half of what may be lost, less than all of it
+    assert known(new + scored("general", slightly), old + scored("general", HALF), GatePolicy()).truth == "unclear"
+    assert known(scored("general", HALF), scored("general", HALF), GatePolicy()).truth == "unclear"
+
+
+def test_held_out_items_are_neither_learned_nor_asked_by_the_gate(monkeypatch):
+    examples = [_Example((("user", f"question {number}"),), "ab"[number % 2]) for number in range(300)]
+    monkeypatch.setitem(KINDS, "task", lambda _: (examples[:100], examples[100:]))
+    found = material("task", data(kind="task", train=100, test=40), 0)
+    asked = [{probe.prompt for probe in suite.items} for suite in (found.suite, found.held_out)]
+    assert [len(one) for one in asked] == [40, HELD_OUT_ITEMS]
+    assert not asked[0] & asked[1]
+
+
+def test_rates_go_by_what_a_pair_is_and_not_by_what_it_was_meant_to_be():
     found = report(
-        [result("a", "promote", "reject"), result("b", "promote", "hold"), result("c", "same", "promote"),
-         result("d", "refuse", "reject")], []
+        [result("a", "promote", "reject", "worse"), result("b", "promote", "hold", "better"),
+         result("c", "same", "promote"), result("d", "refuse", "reject", "better"),
+         result("e", "refuse", "promote", "unclear")], []
     )  # fmt: skip
     assert (found.false_accept.count, found.false_accept.n) == (1, 2)
     assert (found.false_reject.count, found.false_reject.n) == (1, 2)
+    assert (found.held.count, found.unclear) == (1, 1)
     assert {"false_accept", "false_reject", "pairs"} <= json.loads(found.model_dump_json()).keys()
+
+
+def result(name, expected, verdict, truth=None):
+    facts = None if truth is None else Known(truth=truth, says=())
+    return PairResult(name=name, expected=expected, parent="v0", candidate=name, verdict=verdict, reasons=("r",),
+                      lost=(), known=facts, verdicts={"promote": 1, "hold": 0, "reject": 1})  # fmt: skip
