@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +27,11 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import pages
 from benchmarks.lab import EMBEDDED, base_version
 from monitors.precision import native_dtype
 
-__all__ = ["Comparison", "Timing", "compare", "main", "write_tasks"]
+__all__ = ["Comparison", "Timing", "compare", "main", "section", "write_tasks"]
 
 RESULTS = Path("benchmarks/results/measurement")
 AIM = 2.0
@@ -117,6 +120,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = RESULTS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored results and measure anew.")] = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Write docs/benchmarks.md.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
 ) -> None:
     """Time our transformers engine beside the harness's hf backend on the same items, taking turns."""
@@ -129,6 +133,8 @@ def main(
         _measure(stored, path, base_version(model, out.resolve()), items, turns, chosen, batch, threads, console)
     found = [compare(stored, kind) for kind in TASKS]
     _show(found, chosen, console)
+    if publish:
+        pages.write_section("measurement", section(found, chosen, threads, shlex.join(_COMMAND + sys.argv[1:])))
     if as_json:
         geometric = statistics.geometric_mean(one.ratio for one in found)
         kinds = {one.kind: one.model_dump() for one in found}
@@ -278,13 +284,39 @@ def _row(kind: str, draw: random.Random) -> dict[str, Any]:
     return {"question": question, "choices": choices, "gold": gold, "steps": steps, "result": total}
 
 
+_COMMAND = ["python", "-m", "benchmarks.measurement"]
+_COLUMNS = ("items", "count", "cld items/s", "harness items/s", "ratio", "CPU ratio", "equal answers")
+
+
+def _cells(one: Comparison) -> tuple[str, ...]:
+    return (
+        one.kind, str(one.items), f"{one.cld_items_per_second:.2f}", f"{one.harness_items_per_second:.2f}",
+        f"{one.ratio:.2f}", f"{one.cpu_ratio:.2f}", f"{one.equal} of {one.items}",
+    )  # fmt: skip
+
+
+def section(found: Sequence[Comparison], dtype: str, threads: int, command: str) -> str:
+    """The section of docs/benchmarks.md.
+
+    Args:
+        threads: of torch, in both.
+        command: that measured it.
+    """
+    lines = ["| " + " | ".join(_COLUMNS) + " |", "|---" * len(_COLUMNS) + "|"]
+    lines += ["| " + " | ".join(_cells(one)) + " |" for one in found]
+    words = (
+        f"The transformers engine beside lm-evaluation-harness's own hf backend: the same requests, weights, number "
+        f"format ({dtype}) and threads ({threads}), in one process, taking turns; medians of "
+        f"{min(one.turns for one in found)} turns. The aim is {AIM:g} times; what gains nothing from shared "
+        "prefixes or lengths, such as `loglikelihood`, is bound by the arithmetic that both have to do."
+    )
+    return "\n\n".join(("## Measurement", f"`{command}`", words, "\n".join(lines)))
+
+
 def _show(found: Sequence[Comparison], dtype: str, console: Console) -> None:
-    table = Table("items", "count", "cld items/s", "harness items/s", "ratio", "CPU ratio", "equal answers")
+    table = Table(*_COLUMNS)
     for one in found:
-        table.add_row(
-            one.kind, str(one.items), f"{one.cld_items_per_second:.2f}", f"{one.harness_items_per_second:.2f}",
-            f"{one.ratio:.2f}", f"{one.cpu_ratio:.2f}", f"{one.equal} of {one.items}",
-        )  # fmt: skip
+        table.add_row(*_cells(one))
     console.print(table)
     console.print(f"medians of {min(one.turns for one in found)} turns, {dtype} in both; the aim is {AIM:g} times")
 

@@ -1,6 +1,6 @@
 """Writes the pages that describe the program from the program itself: `python docs/generate.py` (or `make docs`).
 
-    docs/configuration.md   from the field descriptions of agent/config.py
+    docs/configuration.md   from the field descriptions of agent/config
     docs/cli.md             from the commands' own help and the table of exit codes in agent/errors.py
 
 A test fails while a committed page differs from what this writes.
