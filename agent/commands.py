@@ -15,15 +15,17 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.config import Config
 from agent.errors import AlreadyRunning, CldError, StoreError, error_kind
 from agent.layout import Layout
 from agent.lock import daemon_alive, lock
+from agent.serving_files import Read, Reader, read_now
 from agent.store import Store, commands
 from agent.store.commands import Command
-from agent.verbs import DAEMON_VERBS, VERBS, Reply, Request, prepare
+from agent.verbs import DAEMON_VERBS, UNORDERED_VERBS, VERBS, Reply, Request, prepare
 
 if TYPE_CHECKING:
     from agent.context import Context
@@ -89,15 +91,22 @@ def ask(
     return _queued(row, "the daemon is busy and will take it up") if row.outcome is None else _answer_of(row)
 
 
-def execute(store: Store, layout: Layout, config: Config, command: Command) -> Answer:
+def execute(store: Store, layout: Layout, config: Config, command: Command, read: Read = read_now) -> Answer | None:
     """Execute one row and record its answer in the same transaction; a row that is answered stays as it is.
+
+    Args:
+        read: reads the files of a version that is about to serve.
+
+    Returns:
+        The answer; None while `read` still reads, and the row stays pending.
 
     Raises:
         StoreError: the database cannot be used; the row stays pending.
     """
     request = _request(layout, config, command.args, command.who)
     try:
-        prepare(store, command.verb, request, keep_findings=True)
+        if not prepare(store, command.verb, request, read, keep_findings=True):
+            return None
         with store.write() as tx:
             current = commands.get(tx, command.id)
             if current.outcome is None:
@@ -117,7 +126,7 @@ def execute_pending(context: Context) -> bool:
     """The daemon's side: execute what operators asked; True if anything was answered."""
     from agent import sweep
 
-    answers = _execute_all(context.store, context.layout, context.config)
+    answers = _execute_all(context.store, context.layout, context.config, context.reader)
     for answer in answers:
         context.log.info(f"{answer.verb}: {answer.message}", action="command.answered", outcome=answer.outcome)
         if answer.verb == "cycle_abort" and answer.outcome == "applied":
@@ -131,10 +140,16 @@ def _execute_here(store: Store, layout: Layout, config: Config) -> None:
         _execute_all(store, layout, config)
 
 
-def _execute_all(store: Store, layout: Layout, config: Config) -> list[Answer]:
+def _execute_all(store: Store, layout: Layout, config: Config, reader: Reader | None = None) -> list[Answer]:
+    """Execute what is pending in its order; behind a row whose files are still read only what needs no order."""
     with store.read() as tx:
         rows = [row for row in commands.pending(tx) if row.verb not in DAEMON_VERBS]
-    return [execute(store, layout, config, row) for row in rows]
+    answers: list[Answer | None] = []
+    for row in rows:
+        if None not in answers or row.verb in UNORDERED_VERBS:
+            read = partial(reader.ask, f"command {row.id}") if reader else read_now
+            answers.append(execute(store, layout, config, row, read))
+    return [answer for answer in answers if answer is not None]
 
 
 class _RehearsedError(Exception):
@@ -148,7 +163,7 @@ class _RehearsedError(Exception):
 def _rehearse(store: Store, layout: Layout, config: Config, verb: str, args: Mapping[str, Any], who: str) -> Answer:
     request = _request(layout, config, args, who)
     try:
-        prepare(store, verb, request, keep_findings=False)
+        prepare(store, verb, request, read_now, keep_findings=False)
         with store.write() as tx:
             raise _RehearsedError(VERBS[verb](tx, request))
     except _RehearsedError as rehearsed:

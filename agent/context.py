@@ -5,12 +5,13 @@ Owns nothing itself. `agent.daemon` builds one context at start; steps, planner 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.config import Config
 from agent.jobs import JobRunner
 from agent.layout import Layout
+from agent.serving_files import Reader
 from agent.store import Store
 
 __all__ = ["DAEMON", "Context", "Log"]
@@ -31,10 +32,15 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """Arguments of every step: where things lie, the configuration, the database, the workers, the log."""
+    """Arguments of every step: where things lie, the configuration, the database, the workers, the log.
+
+    Attributes:
+        reader: reads what is about to serve while the loop goes on.
+    """
 
     layout: Layout
     config: Config
     store: Store
     jobs: JobRunner
     log: Log
+    reader: Reader = field(default_factory=Reader)

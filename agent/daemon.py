@@ -22,6 +22,7 @@ from agent import bootstrap, calendar, commands, cycle
 from agent.config import Config
 from agent.context import DAEMON, Context
 from agent.errors import StoreBusy
+from agent.history.refreshing import Refreshing
 from agent.housekeeping import Housekeeping
 from agent.intake import Intake
 from agent.jobs import JobRunner
@@ -82,6 +83,7 @@ class Daemon:
         self._intake = Intake(context)
         self._trigger = Trigger(context)
         self._housekeeping = Housekeeping(context)
+        self._refreshing = Refreshing(context)
         self._stopping = False
         # Wakes the loop from a signal handler: unlike an Event, a SimpleQueue may be used there while it is waited on.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -97,12 +99,13 @@ class Daemon:
             while not self._stopping:
                 moved = self._guarded_turn(time.monotonic())
                 notify("WATCHDOG=1")
-                busy = moved or self._context.jobs.busy
+                busy = moved or self._context.jobs.busy or self._context.reader.busy
                 with suppress(queue.Empty):
                     self._wake.get(timeout=0.0 if moved else _TICK_SECONDS if busy else _IDLE_TICK_SECONDS)
         finally:
             notify("STOPPING=1")
             scheduler.shutdown(wait=False)
+            self._refreshing.stop()
             self._context.jobs.stop_all(_GRACE_SECONDS)
         self._context.log.info("the daemon stopped", action="daemon.stopped")
         return 0
@@ -117,6 +120,7 @@ class Daemon:
                 return moved
         if not bootstrap.advance(context):
             return moved
+        self._refreshing.turn()
         moved |= self._intake.turn(now_monotonic)
         moved |= self._trigger.turn(now_monotonic)
         return cycle.advance(context) or moved

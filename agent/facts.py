@@ -159,7 +159,7 @@ def suites(layout: Layout, config: Config) -> list[dict[str, Any]]:
             )
         suite = load_suite(path)
         rows.append(
-            {"suite": suite.suite, "role": suite.role, "probes": len(suite.items) or None, "digest": suite.digest,
+            {"suite": suite.suite, "role": suite.role, "probes": len(suite.entries) or None, "digest": suite.digest,
              "description": suite.description, "file": str(path)}
         )  # fmt: skip
     return rows

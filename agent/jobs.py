@@ -137,10 +137,15 @@ class JobRunner:
             request = JobRequest(job_id=job_id, kind=kind, spec=spec, limits=limits)
             write_atomic(folder / "job.json", request.model_dump_json(indent=2))
         python = self.config.engine.python if package == "monitors" else None
-        identity = workers.launch(folder, package, limits, self.environment, python)
+        identity = workers.launch(folder, package, limits, self.environment, python, self._accelerate_config(kind))
         self._running[job_id] = identity
         with self.store.write() as tx:
             jobs.start_attempt(tx, job_id, identity.pid, identity.start_time)
+
+    def _accelerate_config(self, kind: str) -> Path | None:
+        """Only training is shared out."""
+        path = self.config.workers.accelerate_config
+        return self.layout.root / path if path and kind == "train" else None
 
     def _watch(self, job_id: str, stopped: bool = False) -> dict[str, Any] | None:
         identity = self._running[job_id]

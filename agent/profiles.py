@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from agent.layout import Layout
 from agent.steps import measured
 from agent.steps.judging import gate_policy
 from agent.store import Session, measurements, versions
+from learners.nearest import did_you_mean
 from monitors.evidence import Asked
 from monitors.gate import judge
 from monitors.gate.comparison import SuiteComparison
@@ -73,8 +73,7 @@ def named(name: str) -> Profile:
     """
     if name in profiles():
         return load_profile(name)
-    near = get_close_matches(name, profiles(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(profiles())}"
+    hint = did_you_mean(name, profiles(), f"there are {', '.join(profiles())}")
     raise NotFound(f"{name!r} is no profile; {hint}")
 
 
@@ -138,13 +137,18 @@ def _require_role(suite: Suite, role: str, path: Path) -> None:
 
 
 def _open(suites: Sequence[Suite], rows: dict[str, list[Measurement]]) -> int:
-    wanted = {key(version, suite.suite, probe.id) for version in rows for suite in suites for probe in suite.items}
+    wanted = {key(version, suite.suite, probe.id) for version in rows for suite in suites for probe in suite.entries}
     return len(wanted - {key(row.version, row.suite, row.probe) for found in rows.values() for row in found})
 
 
 def _measured_on_both(suites: Sequence[Suite], after: list[Measurement], before: list[Measurement]) -> list[Suite]:
     both = {(row.suite, row.probe) for row in after} & {(row.suite, row.probe) for row in before}
-    return [suite for suite in suites if {(suite.suite, probe.id) for probe in suite.items} <= both]
+    measured_suites = {name for name, _ in both}
+    return [
+        suite
+        for suite in suites
+        if suite.suite in measured_suites and {(suite.suite, probe.id) for probe in suite.entries} <= both
+    ]
 
 
 def _judged(

@@ -7,7 +7,6 @@ daemon.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from agent.config import Config
 from agent.errors import ConfigError
+from learners.nearest import nearest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -141,7 +141,7 @@ def _parts(dotted: str) -> tuple[str, ...]:
 
 def _suggestion(path: tuple[str, ...]) -> str:
     known = _keys_of(path[:-1])
-    near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.6)
+    near = nearest(path[-1], known)
     if near:
         return f"; did you mean {'.'.join((*path[:-1], near[0]))!r}?"
     elsewhere = [key for key in _all_keys(Config, ()) if key.rpartition(".")[2] == path[-1]]

@@ -34,7 +34,7 @@ _TEMPLATE_HEAD = """\
 _REFERENCE_HEAD = """\
 # Configuration
 
-<!-- Written by docs/generate.py from agent/config.py: change the field descriptions there. -->
+<!-- Written by docs/generate.py from agent/config: change the field descriptions there. -->
 
 `ROOT/cld.toml` is read first; the environment wins over it (`CLD_SECTION__KEY`, e.g. `CLD_CYCLE__MIN_RECORDS=20`;
 lists and tables as JSON), and flags win over both (`--set cycle.min_records=20`). An unknown key or a wrong value stops
@@ -161,7 +161,7 @@ def _kind(annotation: Any) -> str:
     if get_origin(annotation) is tuple:
         return f"list of {_kind(get_args(annotation)[0])}"
     if parts := [part for part in get_args(annotation) if part not in (NoneType, Ellipsis)]:
-        return _kind(parts[0])
+        return " or ".join(map(_kind, parts))
     return {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}[annotation]
 
 

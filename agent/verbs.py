@@ -2,7 +2,7 @@
 
 Owns the table `VERBS`. A verb is idempotent: it answers `already` where the world is as asked, raises `Refused` (or
 `NotFound`) where a rule forbids it, and leaves the transaction to its caller, `agent.commands`, which records the
-answer in it. What takes long (hashing the files of a version about to serve) is done before, by `prepare`.
+answer in it. What takes long (reading the files of a version about to serve) is done before, by `prepare`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, Final, Literal
 from agent.config import Config
 from agent.errors import DamagedVersion, NotFound, Refused
 from agent.layout import Layout
+from agent.serving_files import Read, parts_of
 from agent.steps.ending import end
 from agent.store import Session, Store, control, cycles, decisions, deployment, versions
 from agent.trigger import start_cycle
-from learners.durable import DamagedFolder, IncompleteFolder, verify
 
-__all__ = ["DAEMON_VERBS", "VERBS", "Reply", "Request", "Verb", "prepare"]
+__all__ = ["DAEMON_VERBS", "UNORDERED_VERBS", "VERBS", "Reply", "Request", "Verb", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -52,32 +52,38 @@ class Reply:
 Verb = Callable[[Session, Request], Reply]
 
 
-def prepare(store: Store, verb: str, request: Request, *, keep_findings: bool) -> None:
-    """Check the files of a version that is about to serve, before the transaction: hashing takes seconds."""
+def prepare(store: Store, verb: str, request: Request, read: Read, *, keep_findings: bool) -> bool:
+    """Check the files of a version that is about to serve, before the transaction: reading them takes seconds.
+
+    Returns:
+        False while `read` still reads them: the verb's time has not come.
+
+    Raises:
+        NotFound: no such verb or version.
+        DamagedVersion: a file is not what was registered; recorded if `keep_findings`.
+    """
     if verb not in VERBS:
         raise NotFound(f"{verb!r} is no verb; there are {', '.join(sorted(VERBS))}")
     if verb not in ("promote", "rollback"):
-        return
+        return True
     with store.read() as tx:
-        version = versions.get(
-            tx, _rollback_target(tx, request) if verb == "rollback" else _promote_target(tx, request)
-        )
-        chain = [version, *([versions.get(tx, version.base)] if version.base else [])]
-    for part in chain:
-        try:
-            verify(request.layout.version(part.id), part.digest)
-        except (DamagedFolder, IncompleteFolder) as damage:
-            if keep_findings:
-                _mark_damaged(store, part, request.who, str(damage))
-            raise DamagedVersion(f"{version.id} cannot serve: {damage}") from None
+        parts = parts_of(tx, _rollback_target(tx, request) if verb == "rollback" else _promote_target(tx, request))
+    found = read(request.layout, parts)
+    if found is None:
+        return False
+    if found.damaged is not None:
+        if keep_findings:
+            _mark_damaged(store, found.damaged, request.who, found.damage)
+        raise DamagedVersion(f"{parts[0].id} cannot serve: {found.damage}")
+    return True
 
 
-def _mark_damaged(store: Store, version: versions.Version, who: str, damage: str) -> None:
+def _mark_damaged(store: Store, version_id: str, who: str, damage: str) -> None:
     """Record the damage; a version that serves keeps its state, since the store lets none but whole ones serve."""
     with store.write() as tx:
-        serving = deployment.find(tx)
-        if version.state in ("candidate", "kept") and (serving is None or serving.version != version.id):
-            versions.mark(tx, version.id, "damaged", who, damage)
+        serving, state = deployment.find(tx), versions.get(tx, version_id).state
+        if state in ("candidate", "kept") and (serving is None or serving.version != version_id):
+            versions.mark(tx, version_id, "damaged", who, damage)
 
 
 def _pause(tx: Session, request: Request) -> Reply:
@@ -204,6 +210,9 @@ VERBS: Final[dict[str, Verb]] = {
 
 DAEMON_VERBS: Final = frozenset({"probe_run"})
 """Verbs that need a worker, so that no command line executes them in the daemon's place."""
+
+UNORDERED_VERBS: Final = frozenset({"pause", "resume"})
+"""Verbs that mean the same before and after the others, so that they need not wait until files are read."""
 
 
 def _move(

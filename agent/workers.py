@@ -79,6 +79,7 @@ def launch(
     limits: Limits,
     env: Mapping[str, str],
     python: Path | None = None,
+    accelerate_config: Path | None = None,
 ) -> Identity:
     """Start the worker of a prepared job folder in a session and process group of its own.
 
@@ -87,6 +88,7 @@ def launch(
         limits: its thread count becomes the worker's environment; the rest the worker reads from `job.json`.
         env: variables added to this process's own.
         python: interpreter of the worker; this process's own where None.
+        accelerate_config: start the worker's processes as this file says (`learners.launch`); one where None.
 
     Raises:
         OSError: the process could not be started.
@@ -98,9 +100,10 @@ def launch(
     with (job_dir / "worker.log").open("ab") as log:
         log.write(f"{ATTEMPT_HEADER}{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
         log.flush()
+        module = [package] if accelerate_config is None else ["learners.launch", str(accelerate_config)]
         process = subprocess.Popen(
             # -P: nothing in the current folder can pose as a module.
-            [str(python or sys.executable), "-P", "-u", "-X", "faulthandler", "-m", package, str(job_dir)],
+            [str(python or sys.executable), "-P", "-u", "-X", "faulthandler", "-m", *module, str(job_dir)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -42,7 +42,7 @@ class Learned(BaseModel):
     Attributes:
         tokens: that went through the model, rehearsal included.
         seconds: of the whole training job, loading and the method's own preparation included.
-        trainable_parameters: in the adapter, the extension or the weights that the version was saved with.
+        trainable_parameters: numbers that the training could change.
         peak_memory_bytes: resident memory of the process while it trained; on a GPU, memory of the GPU.
         energy_kwh: codecarbon's estimate; None where it is off.
     """
@@ -149,7 +149,7 @@ class Lab:
             usage = meter.usage()
         return Learned(
             version=version_id, tokens=result.tokens, steps=result.steps, first_loss=result.first_loss,
-            last_loss=result.last_loss, seconds=seconds, trainable_parameters=_saved_parameters(job.output / "version"),
+            last_loss=result.last_loss, seconds=seconds, trainable_parameters=result.trainable_parameters,
             peak_memory_bytes=on_gpu() or usage.peak_memory_bytes, energy_kwh=usage.energy_kwh,
         )  # fmt: skip
 
@@ -196,21 +196,3 @@ def _gpu_memory() -> Generator[Callable[[], int]]:
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     yield lambda: torch.cuda.max_memory_allocated() if on_gpu else 0
-
-
-def _saved_parameters(version: Path) -> int:
-    from safetensors import safe_open
-
-    own = [file for part in ("adapter", "extension") for file in sorted((version / part).glob("*.safetensors"))]
-    count = 0
-    for file in own or sorted((version / "weights").glob("*.safetensors")):
-        with safe_open(file, framework="pt") as tensors:
-            count += sum(_size(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    return count
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for extent in shape:
-        size *= extent
-    return size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +9,9 @@ import typer
 
 from agent.cli import console
 from agent.cli.changes import finish
-from agent.cli.place import DryRun, Json, here
-from agent.errors import NotFound
-from agent.layout import Layout
+from agent.cli.place import DryRun, Json, Place, here
+from agent.errors import NoDataRoot, NotFound
+from learners.nearest import did_you_mean
 
 __all__ = ["group"]
 
@@ -52,10 +51,10 @@ def fetch(
     """
     from monitors.datasets.installing import install
 
-    layout = here(context).layout
+    place = here(context)
     if list_sets or name is None:
-        return _list(layout, as_json=as_json)
-    done = install(name, _named(name), layout.suites, items=items, seed=seed, brought=brought, dry_run=dry_run)
+        return _list(_fetched(place), as_json=as_json)
+    done = install(name, _named(name), place.layout.suites, items=items, seed=seed, brought=brought, dry_run=dry_run)
     facts = {"path": str(done.path), "origin": done.origin and done.origin.model_dump(mode="json")}
     return finish("data_fetch", name, done.outcome, done.message, facts, as_json=as_json)
 
@@ -65,23 +64,34 @@ def _named(name: str) -> Any:
 
     if name in SETS:
         return SETS[name]
-    near = get_close_matches(name, SETS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise NotFound(f"{name!r} is no set that cld can fetch; {hint}`cld data fetch --list` shows those there are")
+    hint = did_you_mean(name, SETS, "none is like it;")
+    raise NotFound(f"{name!r} is no set that cld can fetch; {hint} `cld data fetch --list` shows those there are")
 
 
-def _list(layout: Layout, *, as_json: bool) -> None:
-    from monitors.datasets import SETS, Package
+def _fetched(place: Place) -> dict[str, int]:
+    """Items of each set that lies in the data root; nothing where none is named and the current folder is none."""
+    from monitors.datasets import SETS
     from monitors.datasets.installing import origin
 
-    rows: list[dict[str, Any]] = []
-    for name, public in SETS.items():
-        known = origin(layout.suites, name) if (layout.suites / f"{name}.jsonl").exists() else None
-        rows.append(
-            {"set": name, "role": public.role, "about": public.about, "source": str(public.source),
-             "by_hand": not isinstance(public.source, Package), "licence": public.licence, "paper": public.paper,
-             "items": None if known is None else known.items}
-        )  # fmt: skip
+    try:
+        suites = place.layout.suites
+    except NoDataRoot:
+        if place.named:
+            raise
+        return {}
+    there = {name: origin(suites, name) for name in SETS if (suites / f"{name}.jsonl").exists()}
+    return {name: known.items for name, known in there.items() if known}
+
+
+def _list(fetched: dict[str, int], *, as_json: bool) -> None:
+    from monitors.datasets import SETS, Package
+
+    rows = [
+        {"set": name, "role": public.role, "about": public.about, "source": str(public.source),
+         "by_hand": not isinstance(public.source, Package), "licence": public.licence, "paper": public.paper,
+         "items": fetched.get(name)}
+        for name, public in SETS.items()
+    ]  # fmt: skip
     if as_json:
         return console.json_read(sets=rows)
     columns = ("set", "role", "items", "about", "source", "licence")

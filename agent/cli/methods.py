@@ -77,6 +77,8 @@ def _settings(method: str, stage: str) -> dict[str, Any]:
 
 def _unknown(method: str) -> Exception:
     from agent.errors import NotFound
-    from learners.methods import nearest
+    from learners.methods import methods
+    from learners.nearest import did_you_mean
 
-    return NotFound(f"{method!r} is no method; did you mean {nearest(method)!r}? `cld methods list` shows all")
+    hint = did_you_mean(method, methods(), "none is like it;")
+    return NotFound(f"{method!r} is no method; {hint} `cld methods list` shows all")

@@ -39,6 +39,11 @@ class Place:
     who: str
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def named(self) -> bool:
+        """Whether a data root was asked for, by --root or by CLD_ROOT."""
+        return self.root is not None or bool(os.environ.get("CLD_ROOT"))
+
     @cached_property
     def layout(self) -> Layout:
         """The data root. Raises `NoDataRoot`."""

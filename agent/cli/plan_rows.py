@@ -14,6 +14,9 @@ _MEANINGS: Final = {
     "rehearsed": "may be rehearsed",
     "chosen": "preferred: made likelier",
     "rejected": "not preferred: made less likely",
+    "approved": "approved: made likelier",
+    "disapproved": "disapproved: made less likely",
+    "prompt": "answered by the model itself, and rewarded",
 }
 
 

@@ -1,7 +1,7 @@
 """`python -m agent.history ROOT`: bring the search index up to date, at the lowest priority.
 
-The daemon may start this after a cycle, so that a question asked after many cycles does not wait for them to be read.
-Not needed for correctness: a search embeds what the index lacks.
+The daemon starts this after each cycle (`agent.history.refreshing`), so that a question asked after many cycles does
+not wait for them to be read. Not needed for correctness: a search embeds what the index lacks.
 """
 
 from __future__ import annotations

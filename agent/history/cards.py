@@ -146,15 +146,34 @@ def _audit_line(audit: Mapping[str, Any] | None) -> str:
     """What `monitors.audit` found, in one sentence; the numbers are explained by `monitors.audit_job`."""
     if audit is None:
         return ""
-    planted, rare, member = audit["canaries"]["planted"], audit["rare_strings"], audit["membership"]
+    planted = audit["canaries"]["planted"]
+    changes = [f"{row['suite']} {row['before']:.2f} to {row['after']:.2f}" for row in audit["suites"]]
     leaked = [f"{row['name']} at {row['exposure_bits']:.1f} bits" for row in planted if row["leaked"]]
     told = [
         f"{len(leaked)} of {len(planted)} canaries leaked ({', '.join(leaked) or 'none'})" if planted else "",
-        f"{rare['extracted']} of {rare['tested']} rare strings extracted ({rare['extracted_by_reference']} before)",
-        f"membership AUC {member['reference_auc']:.2f}" if member else "",
-        *(f"{row['suite']} {row['before']:.2f} to {row['after']:.2f}" for row in audit["suites"]),
+        _rare_strings(audit["rare_strings"]),
+        _membership(audit["membership"]),
+        f"{', '.join(changes)} (1.00 is what is wanted)" if changes else "",
     ]
     return f"Audit: {_listed([part for part in told if part])}."
+
+
+def _rare_strings(found: Mapping[str, Any]) -> str:
+    if not found["tested"]:
+        return "no rare strings to look for"
+    said, before = found["extracted"], found["extracted_by_reference"]
+    return f"{said} of {found['tested']} rare strings extracted ({before} before)"
+
+
+def _membership(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "membership not measured, no two records of these kinds are left that nobody learned"
+    lowest = found.get("min_k_auc")
+    beside = "" if lowest is None else f" and by Min-K% {lowest:.2f}"
+    return (
+        f"membership AUC {found['reference_auc']:.2f} +- {found['reference_auc_error']:.2f} against the parent, "
+        f"0.50 being no trace (by loss {found['loss_auc']:.2f}{beside}, which easy texts raise too)"
+    )
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -20,7 +20,10 @@ def configured_settings(config: Config, candidate: Candidate) -> dict[str, Any]:
         **getattr(training, candidate.stage).model_dump(),
         "lora_rank": training.lora_rank,
         "lora_alpha": training.lora_alpha,
+        "lora_targets": training.lora_targets,
         "full_weights": training.full_weights,
+        "packing": training.packing,
+        "gradient_checkpointing": training.gradient_checkpointing,
         "memory_records": config.replay.memory_records,
     }
     settings = load_method(candidate.method).Settings

@@ -29,6 +29,7 @@ def advance(context: Context, cycle: Cycle) -> bool:
             suites=tuple(measured.copied(measured.target_suites(context), folder)),
             engine=measured.engine_settings(context.config),
             standing=tuple(measured.copied(measured.standing_suites(context), folder)),
+            first_items=context.config.gate.first_items,
             contamination=set_aside.policy(context.config),
             seed=context.config.training.seed,
         )

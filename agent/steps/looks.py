@@ -81,7 +81,8 @@ def suites(context: Context, cycle: Cycle) -> list[Suite]:
 def beyond(version_ids: Iterable[str], suites: Sequence[Suite], probes: Iterable[tuple[str, str]]) -> frozenset[str]:
     """Keys of all probes of `suites` but the (suite, probe) pairs in `probes`, as a `MeasureSpec` skips them."""
     wanted = set(probes)
-    left = [(suite.suite, item.id) for suite in suites for item in suite.items if (suite.suite, item.id) not in wanted]
+    items = [(suite.suite, entry.id) for suite in suites for entry in suite.entries]
+    left = [item for item in items if item not in wanted]
     return frozenset(key(version, suite, probe) for version in version_ids for suite, probe in left)
 
 

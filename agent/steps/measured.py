@@ -15,6 +15,7 @@ from agent.context import Context
 from agent.layout import Layout
 from agent.store import deployment, measurements, versions
 from agent.store.cycles import Cycle
+from monitors.harness.listing import copy_listing
 from monitors.harness.suite import PREFIX, copy_suite, entry_file
 from monitors.job import EngineSettings, Measurement, VersionRef
 from monitors.measure import key
@@ -101,10 +102,14 @@ def target_suite_name(cycle: Cycle) -> str:
 def snapshot(context: Context, cycle: Cycle, folder: Path) -> list[Path]:
     """Copy the suites that judge `cycle` into a job's folder: the standing ones and those made for it.
 
-    A diagnosis may have made no probes, but a standing suite that is missing is never passed over.
+    A diagnosis may have made no probes, but a standing suite that is missing is never passed over. The items of tasks
+    of lm-evaluation-harness come with them, as the diagnosis listed them.
     """
-    made = context.layout.job(f"{cycle.id}-diagnosing") / "output" / "probes.yaml"
+    diagnosis = context.layout.job(f"{cycle.id}-diagnosing") / "output"
+    made = diagnosis / "probes.yaml"
     copies = copied(standing_suites(context), folder)
+    for path in copies:
+        copy_listing(diagnosis, folder / "suites", load_suite(path).suite)
     if made.exists():
         copies.append(Path(shutil.copy(made, folder / "suites" / f"{target_suite_name(cycle)}.yaml")))
     return copies

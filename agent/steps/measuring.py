@@ -61,7 +61,7 @@ def _order(context: Context, cycle: Cycle, number: int, folder: Path) -> Measure
     suites = [load_suite(path) for path in files]
     look = looks.Look(
         engine=_engine(context, cycle, number),
-        suites=tuple(asked(suite, policy_of(context, cycle), number) for suite in suites if suite.items),
+        suites=tuple(asked(suite, policy_of(context, cycle), number) for suite in suites),
     )
     looks.write(folder, look)
     compared = measured.compared_versions(cycle)

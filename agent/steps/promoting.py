@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from agent.context import DAEMON, Context
 from agent.history.cards import write_card
+from agent.serving_files import parts_of
 from agent.steps.ending import end
 from agent.store import cycles, decisions, deployment, versions
 from agent.store.cycles import Cycle
-from learners.durable import DamagedFolder, IncompleteFolder, verify
 
 __all__ = ["advance"]
 
@@ -16,14 +16,13 @@ def advance(context: Context, cycle: Cycle) -> bool:
     """Verify the files of candidate and base against the registered digests, then make it the serving version."""
     candidate = cycle.candidate or ""
     with context.store.read() as tx:
-        version, now = versions.get(tx, candidate), deployment.current(tx)
-        chain = [version, *([versions.get(tx, version.base)] if version.base else [])]
-    for part in chain:
-        try:
-            verify(context.layout.version(part.id), part.digest)
-        except (DamagedFolder, IncompleteFolder) as damage:
-            _refuse_damaged(context, cycle, part.id, str(damage))
-            return True
+        parts, now = parts_of(tx, candidate), deployment.current(tx)
+    found = context.reader.ask(cycle.id, context.layout, parts)
+    if found is None:
+        return False
+    if found.damaged is not None:
+        _refuse_damaged(context, cycle, found.damaged, found.damage)
+        return True
     who, why = _authority(context, cycle)
     if now.version != cycle.parent:
         _overtaken(context, cycle, now.version)

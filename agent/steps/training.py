@@ -53,7 +53,10 @@ def _publish(context: Context, cycle: Cycle, candidate: str, result: TrainResult
     final = context.layout.version(candidate)
     publish(staged, final)
     spec = read_version(final).spec
-    why = f"{result.steps} step(s) on {result.tokens} tokens, loss {result.first_loss:.2f} -> {result.last_loss:.2f}"
+    why = (
+        f"{result.steps} step(s) of {result.trainable_parameters:,} parameters on {result.tokens} tokens, "
+        f"loss {result.first_loss:.2f} -> {result.last_loss:.2f}"
+    )
     with context.store.write() as tx:
         versions.register(
             tx,

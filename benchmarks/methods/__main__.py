@@ -19,7 +19,8 @@ from benchmarks.methods.running import Comparison, compare
 from benchmarks.methods.setup import PLAIN, Setup
 from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS
 from learners.job import Stage
-from learners.methods import methods, nearest
+from learners.methods import methods
+from learners.nearest import did_you_mean
 
 __all__ = ["main"]
 
@@ -94,8 +95,8 @@ def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
         if name not in able:
-            hint = "" if name in methods() else f"; did you mean {nearest(name)!r}?"
-            raise typer.BadParameter(f"{name!r} cannot train stage {stage}{hint}; those that can: {', '.join(able)}")
+            hint = "" if name in methods() else did_you_mean(name, able, "none is like it;") + " "
+            raise typer.BadParameter(f"{name!r} cannot train stage {stage}; {hint}those that can: {', '.join(able)}")
     return wanted
 
 

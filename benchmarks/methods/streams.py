@@ -18,13 +18,17 @@ from learners.job import Stage
 __all__ = ["DEFAULT_STREAMS", "QUICK_STREAMS", "STREAMS", "order_names", "stream_tasks"]
 
 _LONG = (
-    # Orders 4 to 6 of O-LoRA (Wang et al. 2023, arXiv:2310.14152), which has them from Progressive Prompts.
+    # Orders 4 to 6 of O-LoRA (Wang et al. 2023, arXiv:2310.14152, appendix), less dbpedia, imdb, multirc, yahoo and
+    # yelp; the sixth is also that of `logs_and_outputs/long/` in github.com/cmnfriend/O-LoRA. Progressive Prompts
+    # (Razdaibiedina et al. 2023, arXiv:2301.12314) had them first, as orders 8 to 10.
     "mnli cb wic copa qqp boolq rte amazon sst2 agnews",
     "boolq wic mnli cb copa qqp rte sst2 agnews amazon",
     "amazon mnli cb copa qqp rte sst2 agnews boolq wic",
 )
 _SUPERNI = (
-    # The two orders of SAPT (Zhao et al. 2024, arXiv:2401.08295), and the first one backwards.
+    # The two orders of SAPT (Zhao et al. 2024, arXiv:2401.08295), as `gen_script_superni_t5.py` in
+    # github.com/circle-hit/SAPT has them, less quoref and its tasks of dialogue and summaries; the first one
+    # backwards is our third.
     "task363 task181 task1510 task073 task748 task591 task1687 task875",
     "task748 task073 task1687 task591 task363 task1510 task181 task875",
     "task875 task1687 task591 task748 task073 task1510 task181 task363",

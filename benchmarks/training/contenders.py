@@ -156,7 +156,7 @@ def _cld(
     given = {"learning_rate": heat.learning_rate, "batch_size": heat.batch_size, "checkpoint_steps": _NEVER_STEPS}
     recipe = Recipe(schedule=lambda _: lambda _: 1.0, after_step=(clock.tick,))
     settings = settings_for("finetune", heat.stage, given)
-    work = Work(rows, (), batches, paired=False, recipe=recipe, settings=settings, seed=heat.seed)
+    work = Work(rows, "rows", (), batches, recipe=recipe, settings=settings, seed=heat.seed)
     (folder / "work").mkdir(exist_ok=True)
     outcome = execute(work, model, tokenizer, Job(folder, JobRequest(job_id="lap", kind="train", spec={})))
     for batch in batches:

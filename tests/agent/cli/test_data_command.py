@@ -28,6 +28,17 @@ def test_the_list_names_every_set_with_source_and_licence(cld: Cld, words: tuple
     assert {row["set"] for row in rows if row["by_hand"]} >= {"ifeval", "tydiqa", "xstest-safe"}
 
 
+def test_the_list_needs_no_data_root_unless_one_is_named(
+    bare_cld: Cld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLD_ROOT", raising=False)
+    rows = bare_cld("data", "fetch", "--list", "--json").json["sets"]
+    assert [row["set"] for row in rows] == list(SETS) and all(row["items"] is None for row in rows)
+    named = bare_cld("--root", str(tmp_path), "data", "fetch", "--list")
+    assert named.code != 0 and "holds no cld.toml" in named.err
+
+
 def test_a_fetched_set_is_a_suite_that_can_be_measured(cld: Cld, operated: Operated, advbench: Path):
     answer = cld("data", "fetch", "advbench", "--from", str(advbench), "--items", "2", "--json").json
     assert (answer["outcome"], answer["data"]["origin"]["items"]) == ("applied", 2)

@@ -35,7 +35,7 @@ RESULT = AuditResult(
         limit_bits=5.6, expected_bits=1.4, control_bits=1.2, z=3.1,
     ),
     rare_strings=RareStrings(tested=9, extracted=2, extracted_by_reference=1, records=("r1",)),
-    membership=Membership(members=8, fresh=8, loss_auc=0.6, reference_auc=0.7, reference_auc_error=0.1),
+    membership=Membership(members=8, fresh=8, loss_auc=0.6, min_k_auc=0.65, reference_auc=0.7, reference_auc_error=0.1),
     suites=(SuiteChange(suite="identity", items=43, before=0.9, after=0.4),),
     seconds=1.0,
 )  # fmt: skip
@@ -83,9 +83,20 @@ def test_the_card_of_the_version_tells_what_the_audit_found(audited: Play):
         card = versions.get(tx, "v1").card or ""
         shown = facts.version(tx, "v1")
     for told in ("1 of 2 canaries leaked (Badofigu at 7.5 bits)", "2 of 9 rare strings extracted (1 before)",
-                 "membership AUC 0.70", "identity 0.90 to 0.40"):  # fmt: skip
+                 "membership AUC 0.70 +- 0.10 against the parent", "by loss 0.60 and by Min-K% 0.65",
+                 "identity 0.90 to 0.40 (1.00 is what is wanted)"):  # fmt: skip
         assert told in card
     assert shown["facts"]["audit"]["canaries"]["z"] == 3.1
+
+
+def test_an_audit_that_had_nothing_to_measure_says_so(audited: Play):
+    nothing = RareStrings(tested=0, extracted=0, extracted_by_reference=0, records=())
+    audited.until("judging")
+    with audited.world.store.write() as tx:
+        found = RESULT.model_copy(update={"rare_strings": nothing, "membership": None})
+        jobs.finish(tx, "c1-auditing", found.model_dump(mode="json"), {})
+        told = card_text(card_facts(tx, versions.get(tx, "v1")))
+    assert "no rare strings to look for; membership not measured" in told
 
 
 def test_a_version_without_an_audit_has_a_card_without_one(play: Play):

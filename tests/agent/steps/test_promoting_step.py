@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent import cycle as loop
+from agent.serving_files import Found
+from agent.steps.ending import end
 from agent.store import cycles, decisions, deployment, versions
 from monitors.probes.suites import write_suite
 from tests.agent.steps.cycle_world import Play, suite
@@ -56,6 +58,18 @@ def test_a_candidate_whose_parent_no_longer_serves_is_not_promoted(play: Play):
     ended = play.until("rejected")
     assert play.world.serving()[0] == "v9"
     assert "judged against v0, but v9 serves" in (ended.reason or "")
+
+
+def test_a_cycle_can_be_aborted_while_the_files_of_its_candidate_are_read(play: Play, monkeypatch: pytest.MonkeyPatch):
+    play.until("promoting")
+    asked = iter([None, Found()])
+    monkeypatch.setattr("agent.serving_files.Reader.ask", lambda *_: next(asked))
+    assert not loop.advance(play.context)
+    assert play.newest().state == "promoting"
+    with play.world.store.write() as tx:
+        end(tx, play.context.config, play.newest(), "aborted", "ada", "changed my mind")
+    assert not loop.advance(play.context)
+    assert (play.world.serving(), next(asked)) == (("v0", 1), Found())
 
 
 def test_a_held_candidate_serves_in_the_name_of_who_approved(play: Play):
