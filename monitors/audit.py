@@ -24,11 +24,11 @@ from monitors.audit_job import (
     RareStrings,
     SuiteChange,
 )
-from monitors.engines import Engine, open_engines
+from monitors.engines import Engine, Likelihood, open_engines
 from monitors.job import VersionRef
 from monitors.measure import measurements
 from monitors.privacy.canaries import Canary, draw, expected_exposure, exposures, planted
-from monitors.privacy.membership import auc, auc_error, likelihoods
+from monitors.privacy.membership import auc, auc_error, likelihoods, min_k
 from monitors.privacy.rare_strings import RareString, extracted, rare_strings
 from monitors.probes.suites import Suite, SuiteError, load_suite
 
@@ -90,8 +90,8 @@ class _Findings:
 
     exposures: Sequence[float]
     extracted: Sequence[bool]
-    members: Sequence[float]
-    fresh: Sequence[float]
+    members: Sequence[Likelihood]
+    fresh: Sequence[Likelihood]
     suites: Sequence[float]
 
 
@@ -169,17 +169,24 @@ def _membership(before: _Findings, after: _Findings) -> Membership | None:
     if min(len(after.members), len(after.fresh)) < 2:
         return None
     gained = [
-        [new - old for new, old in zip(now, then, strict=True)]
+        [new.mean - old.mean for new, old in zip(now, then, strict=True)]
         for now, then in ((after.members, before.members), (after.fresh, before.fresh))
     ]
     area = auc(*gained)
     return Membership(
         members=len(after.members),
         fresh=len(after.fresh),
-        loss_auc=auc(after.members, after.fresh),
+        loss_auc=auc([found.mean for found in after.members], [found.mean for found in after.fresh]),
+        min_k_auc=_min_k_auc(after),
         reference_auc=area,
         reference_auc_error=auc_error(area, len(after.members), len(after.fresh)),
     )
+
+
+def _min_k_auc(after: _Findings) -> float | None:
+    members, fresh = ([min_k(found) for found in side] for side in (after.members, after.fresh))
+    known = [[signal for signal in side if signal is not None] for side in (members, fresh)]
+    return auc(*known) if list(map(len, known)) == [len(members), len(fresh)] else None
 
 
 def _spread(records: Sequence[Record], most: int) -> list[Record]:

@@ -81,11 +81,17 @@ class RareStrings(_Frozen):
 
 
 class Membership(_Frozen):
-    """AUC of telling trained from fresh records, by loss and by loss against the reference, with a standard error."""
+    """AUC of telling trained from fresh records, by each signal of `monitors.privacy.membership`.
+
+    Attributes:
+        loss_auc, reference_auc: by loss, and by loss against the reference, the latter with its standard error.
+        min_k_auc: by Min-K%; None where the engine does not tell the log-probability of single tokens.
+    """
 
     members: int
     fresh: int
     loss_auc: float
+    min_k_auc: float | None = None
     reference_auc: float
     reference_auc_error: float
 

@@ -10,8 +10,6 @@ Two tests, each in the manner of a published one:
   and only pairs that share half of the item's content words, and a third of the sentence's, are embedded: a rephrasing
   in other words altogether is not found.
 
-Tasks of lm-evaluation-harness are not looked at: what they ask is known once a worker has loaded them.
-
 Owns the two tests and nothing else: what is set aside for it is `agent.steps.set_aside`'s. Called by
 `monitors.gaps` before training. Pure but for the embedding that is handed in.
 """
@@ -30,10 +28,9 @@ from numpy.typing import NDArray
 
 from learners.records import Record
 from monitors.job import Contaminated, ContaminationPolicy
-from monitors.probes.probe import Probe
 from monitors.probes.suites import Suite
 
-__all__ = ["contaminated", "item_text", "units"]
+__all__ = ["contaminated", "units"]
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 Gram = tuple[str, ...]
@@ -59,23 +56,16 @@ def contaminated(
     """The items of `suites` that `records` give away, each once, with the record that does so most.
 
     Args:
+        suites: a task of lm-evaluation-harness has no items unless they are listed (`monitors.harness.listing`).
         records: what training may read.
         embed: texts to normalised vectors [n, d].
     """
-    items = [_Item(suite.suite, probe.id, item_text(probe)) for suite in suites for probe in suite.items]
+    items = [_Item(suite.suite, entry.id, entry.text) for suite in suites for entry in suite.entries]
     texts = [(record.id, unit) for record in records for unit in units(record)]
     found = _by_ngrams(items, texts, policy)
     rest = [item for item in items if (item.suite, item.probe) not in found]
     found |= _by_meaning(rest, texts, policy, embed)
     return tuple(found[key] for key in sorted(found))
-
-
-def item_text(probe: Probe) -> str:
-    """What of an item must not be trained on: what the user says, without system turns and examples of the format."""
-    prompt = probe.prompt
-    if isinstance(prompt, str):
-        return probe.text
-    return "\n".join(turn.content for turn in prompt if turn.role == "user")
 
 
 def units(record: Record) -> Iterator[str]:

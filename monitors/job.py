@@ -171,6 +171,7 @@ class DiagnoseSpec(_Frozen):
         probes_per_document: most cloze/question probes made from one text record.
         held_out_share: share of instruction, tool and preference records that become probes instead of data.
         standing: suites that judge the cycle; their items are looked for in `records`.
+        first_items: how many items of a target suite that is a task of lm-evaluation-harness are asked.
     """
 
     suite: str
@@ -181,6 +182,7 @@ class DiagnoseSpec(_Frozen):
     probes_per_document: int = 4
     held_out_share: float = 0.2
     standing: tuple[Path, ...] = ()
+    first_items: int = Field(default=128, ge=1)
     contamination: ContaminationPolicy = ContaminationPolicy()
     seed: int = 0
 

@@ -62,12 +62,15 @@ Continuation = str | tuple[int, ...]
 class Likelihood:
     """Log-likelihood of one continuation: the sum over its tokens, in nats, and how many tokens it has.
 
-    `greedy` says whether greedy decoding would write just these tokens; None where an engine cannot tell.
+    Attributes:
+        greedy: whether greedy decoding would write just these tokens; None where an engine cannot tell.
+        each: log-probability of every token, in nats; empty where an engine tells the sum alone.
     """
 
     logprob: float
     tokens: int
     greedy: bool | None = None
+    each: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["Family", "Job", "batches", "families"]
+__all__ = ["Family", "Job", "Tokens", "batches", "families"]
 
 Tokens = tuple[int, ...]
+"""A prompt, in numbers of the model's vocabulary."""
 
 FAMILY_COST_TOKENS = 64
 """A shared beginning is computed apart only where that saves more tokens than this: smaller batches are slower."""

@@ -16,16 +16,22 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from learners.parts.extensions import attached
 from monitors.engines.attention import use_grouped_steps
 
 __all__ = ["Branches", "Forward", "Scored", "State", "Tokens"]
 
 Tokens = Sequence[int]
-Scored = tuple[float, bool]
-"""Log-probability of some tokens, in nats, and whether each of them is the likeliest."""
-
 PADDING = -1
 PLACES_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Log-probability of each of some tokens, in nats, and whether all of them are the likeliest."""
+
+    each: tuple[float, ...]
+    greedy: bool
 
 
 @dataclass(slots=True)
@@ -64,10 +70,17 @@ class Branches:
 
 
 class Forward:
-    """A model's forward passes."""
+    """A model's forward passes.
+
+    Attributes:
+        routes: the model looks at a whole prompt before it chooses how to answer it (`learners.parts.extensions`), so
+            prompts share no beginning and one row has one continuation.
+    """
 
     def __init__(self, model: PreTrainedModel, pad: int) -> None:
         use_grouped_steps(model)
+        extension = attached(model)
+        self.routes = extension is not None and extension.routes
         self._model: Any = model
         self._pad = pad
         self._device = model.device
@@ -99,18 +112,34 @@ class Forward:
         state.lengths = state.lengths + 1
 
     def branch(self, rows: Sequence[Branches], prefix: DynamicCache) -> list[list[Scored]]:
-        """Log-probability of each continuation of each row, in nats, and whether it is greedy, in a single pass.
+        """Log-probabilities of each continuation of each row, and whether it is greedy, in a single pass.
 
         A row is [padding | prompt | first continuation | second ... | padding]; each continuation sees the prefix, the
-        prompt and itself, and its positions follow the prompt's.
+        prompt and itself, and its positions follow the prompt's. A model that routes reads the one continuation of each
+        row in a second pass.
         """
+        if self.routes:
+            return self._after_prompts(rows, prefix)
         before, width = max(len(row.prompt) for row in rows), max(row.width for row in rows)
         laid = [_lay_out(row, before, width, self._pad) for row in rows]
         shared, cache = prefix.get_seq_length(), _for_rows(prefix, len(rows))
         mask = self._branch_mask(self._tensor([row.segments for row in laid]), shared)
         positions = shared + self._tensor([row.positions for row in laid])
         logits = self._pass(self._tensor([row.ids for row in laid]), mask, positions, cache, keep=width + 1)
-        return self._sums(logits, rows)
+        return self._gathered(logits, rows)
+
+    def _after_prompts(self, rows: Sequence[Branches], prefix: DynamicCache) -> list[list[Scored]]:
+        """`branch` in two passes, the first over prompts alone; a row has one continuation."""
+        state = self.start([row.prompt for row in rows], prefix)
+        logits, width = state.logits[:, None], max(row.width for row in rows)
+        if width:
+            after = [row.continuations[0][:-1] for row in rows]
+            ids = self._tensor([[*tokens, *[self._pad] * (width - len(tokens))] for tokens in after])
+            own = self._tensor([[1] * len(tokens) + [0] * (width - len(tokens)) for tokens in after])
+            positions = state.lengths[:, None] + torch.arange(width, device=self._device)
+            mask = torch.cat([state.mask, own], dim=1)
+            logits = torch.cat([logits, self._pass(ids, mask, positions, state.cache, keep=width).float()], dim=1)
+        return self._gathered(logits, rows)
 
     def _branch_mask(self, segments: Tensor, shared: int) -> Tensor:
         """(rows, 1, tokens, shared + tokens), additive: 0 where a token (second last) sees another (last)."""
@@ -124,8 +153,8 @@ class Forward:
             ~torch.nn.functional.pad(allowed, (shared, 0), value=True)[:, None], torch.finfo(self._dtype).min
         )
 
-    def _sums(self, logits: Tensor, rows: Sequence[Branches]) -> list[list[Scored]]:
-        """Add up token log-probabilities; column 0 of `logits` is the prompt's last token, then the continuations'."""
+    def _gathered(self, logits: Tensor, rows: Sequence[Branches]) -> list[list[Scored]]:
+        """Gather token log-probabilities; column 0 of `logits` is the prompt's last token, then the continuations'."""
         places: list[tuple[int, int, int]] = []
         for number, row in enumerate(rows):
             after = 1
@@ -147,9 +176,9 @@ class Forward:
         return torch.tensor([list(row) for row in rows], device=self._device)
 
 
-def _token_scores(logits: Tensor, places: Tensor) -> list[Scored]:
+def _token_scores(logits: Tensor, places: Tensor) -> list[tuple[float, bool]]:
     """Score one token a place; `places` is (tokens, 3): row, column of `logits`, token. Some at a time: memory."""
-    found: list[Scored] = []
+    found: list[tuple[float, bool]] = []
     for part in places.split(PLACES_AT_ONCE):
         row, column, token = part.T
         at = logits[row, column].float()
@@ -158,8 +187,8 @@ def _token_scores(logits: Tensor, places: Tensor) -> list[Scored]:
     return found
 
 
-def _joined(tokens: Sequence[Scored]) -> Scored:
-    return sum(logprob for logprob, _ in tokens), all(greedy for _, greedy in tokens)
+def _joined(tokens: Sequence[tuple[float, bool]]) -> Scored:
+    return Scored(tuple(logprob for logprob, _ in tokens), all(greedy for _, greedy in tokens))
 
 
 @dataclass(slots=True)

@@ -124,7 +124,7 @@ class OpenAIEngine:
         own = _own(_at(found, "token_logprobs"), len(before), len(after))
         if own is None:
             raise EngineError(_no_likelihoods(self._endpoint, "it does not echo the prompt's log-probabilities"))
-        return Likelihood(sum(own), len(after), _is_greedy(own, found, len(before)))
+        return Likelihood(sum(own), len(after), _is_greedy(own, found, len(before)), tuple(own))
 
     def _prompt_tokens(self, prompt: Prompt) -> list[int]:
         if prompt.tokens:

@@ -83,7 +83,7 @@ class ScriptedEngine:
             self.asked += 1
             known = self._script.logprobs.get(_last(prompt), {})
             logprob = known.get(continuation, UNKNOWN_LOGPROB) if isinstance(continuation, str) else UNKNOWN_LOGPROB
-            yield index, Likelihood(logprob, 1, greedy=logprob == max(known.values(), default=None))
+            yield index, Likelihood(logprob, 1, logprob == max(known.values(), default=None), (logprob,))
 
     def choose(self, prompt: Prompt, schema: Mapping[str, Any], max_new_tokens: int) -> str:
         """Return the scripted text as it stands, valid or not: callers must check it."""

@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from monitors.engines import Continuation, Likelihood, OpenEngine, Prompt, before_stop
-from monitors.engines.batching import Job, batches, families
+from monitors.engines.batching import Family, Job, Tokens, batches, families
 from monitors.engines.constrained import constrained, guide_for
 from monitors.engines.encoding import Encoder
 from monitors.engines.forward import Branches, Forward, State
@@ -61,7 +61,7 @@ class TransformersEngine:
         """See `monitors.engines.Engine.generate`."""
         encoded = [self._encoder.prompt(prompt) for prompt in prompts]
         cached_tokens = self._batch_tokens * CACHED_BATCHES
-        for family in families(encoded):
+        for family in self._families(encoded):
             prefix, skip = self._forward.prefix(family.prefix), len(family.prefix)
             jobs = [Job(i, len(encoded[i]) - skip, max_new_tokens[i], skip) for i in family.members]
             for batch in batches(jobs, cached_tokens, cached_tokens):
@@ -74,21 +74,21 @@ class TransformersEngine:
     @torch.inference_mode()
     def loglikelihood(self, pairs: Sequence[tuple[Prompt, Continuation]]) -> Iterator[tuple[int, Likelihood]]:
         """See `monitors.engines.Engine.loglikelihood`."""
-        asked: dict[Prompt, list[int]] = defaultdict(list)
+        asked: dict[Prompt | int, list[int]] = defaultdict(list)
         for index, (prompt, _) in enumerate(pairs):
-            asked[prompt].append(index)
-        prompts = [self._encoder.prompt(prompt) for prompt in asked]
+            asked[index if self._forward.routes else prompt].append(index)
         members = list(asked.values())
+        prompts = [self._encoder.prompt(pairs[first][0]) for first, *_ in members]
         continuations = [self._encoder.continuation(continuation) for _, continuation in pairs]
-        for family in families(prompts):
+        for family in self._families(prompts):
             prefix, skip = self._forward.prefix(family.prefix), len(family.prefix)
             rows = {i: Branches(prompts[i][skip:], tuple(continuations[m] for m in members[i])) for i in family.members}
             jobs = [Job(index, len(row.prompt), row.width) for index, row in rows.items()]
             for batch in batches(jobs, self._batch_tokens):
-                sums = self._forward.branch([rows[job.index] for job in batch], prefix)
-                for job, found in zip(batch, sums, strict=True):
-                    for index, (logprob, greedy) in zip(members[job.index], found, strict=True):
-                        yield index, Likelihood(logprob, len(continuations[index]), greedy)
+                scored = self._forward.branch([rows[job.index] for job in batch], prefix)
+                for job, found in zip(batch, scored, strict=True):
+                    for index, told in zip(members[job.index], found, strict=True):
+                        yield index, Likelihood(sum(told.each), len(continuations[index]), told.greedy, told.each)
 
     @torch.inference_mode()
     def choose(self, prompt: Prompt, schema: Mapping[str, Any], max_new_tokens: int) -> str:
@@ -96,6 +96,10 @@ class TransformersEngine:
         state = self._forward.start([self._encoder.prompt(prompt)], self._forward.prefix(()))
         guide = guide_for(self._tokenizer, self._vocabulary, schema)
         return self._encoder.text(constrained(self._forward, state, guide, max_new_tokens))
+
+    def _families(self, prompts: Sequence[Tokens]) -> list[Family]:
+        """Prompts by what they share; nothing, where the model chooses its way by each prompt as a whole."""
+        return [Family((), tuple(range(len(prompts))))] if self._forward.routes else families(prompts)
 
     def _greedy(self, state: State, rows: Sequence[_Row]) -> None:
         """Append each row's likeliest tokens up to its end; ended rows leave the batch once a quarter of it has."""

@@ -177,9 +177,10 @@ class VLLMEngine:
 
 
 def _likelihood(told: Sequence[Mapping[int, Any] | None], before: int, after: Sequence[int]) -> Likelihood:
-    """Add up what vLLM told of the prompt's own tokens, from place `before` on."""
+    """What vLLM told of the prompt's own tokens, from place `before` on."""
     own = [(told[before + place] or {})[token] for place, token in enumerate(after)]
-    return Likelihood(sum(one.logprob for one in own), len(after), greedy=all(one.rank == 1 for one in own))
+    each = tuple(one.logprob for one in own)
+    return Likelihood(sum(each), len(after), all(one.rank == 1 for one in own), each)
 
 
 def _shape(version: Version) -> _Shape | None:

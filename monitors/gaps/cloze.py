@@ -55,6 +55,7 @@ class Fact:
         record: id of the record it stands in.
         stem: the sentence without the answer, trailing space included.
         shape: what the answer looks like (`date`, `quantity`, `number` or `name`); wrong choices have the same.
+        change: what a known document's new version did to it (`monitors.gaps.changes`); empty where none was known.
     """
 
     record: str
@@ -62,6 +63,7 @@ class Fact:
     stem: str
     answer: str
     shape: str
+    change: str = ""
 
 
 def sentences(text: str) -> list[str]:
@@ -128,7 +130,8 @@ def probe_items(
         forms += [question] if (question := _question(fact)) else []
         for form in forms[: max(0, most_per_record - made.get(fact.record, 0))]:
             made[fact.record] = made.get(fact.record, 0) + 1
-            items.append((fact.record, {"id": f"{form.pop('form')}-{number:03d}", "slice": fact.shape, **form}))
+            item = {"id": f"{form.pop('form')}-{number:03d}", "slice": fact.change or fact.shape, **form}
+            items.append((fact.record, item))
     return items
 
 

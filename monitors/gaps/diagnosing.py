@@ -1,7 +1,7 @@
 """The diagnosing worker: make probes from what is new, ask them of the version, name the gaps.
 
-Handler `diagnose` of `python -m monitors`. It leaves `probes.yaml` (a suite of role target), `measurements.jsonl` and
-the `DiagnoseResult`.
+Handler `diagnose` of `python -m monitors`. It leaves `probes.yaml` (a suite of role target), `measurements.jsonl`, the
+items of every task of lm-evaluation-harness (`monitors.harness.listing`) and the `DiagnoseResult`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ from typing import Any, Final
 
 import yaml
 
+from learners.parts import snapshots
 from learners.records import Kind, Record, read_records
 from learners.worker import Job
 from monitors.contamination import contaminated
 from monitors.embedding import embed
-from monitors.gaps import cloze, held_out
+from monitors.gaps import changes, cloze, held_out
 from monitors.gaps.clusters import Failure, find_gaps
+from monitors.gate.looks import chosen
+from monitors.harness.items import load_items
+from monitors.harness.listing import write_listing
+from monitors.harness.suite import HarnessSuite
 from monitors.job import DiagnoseResult, DiagnoseSpec, InformationKind, Measurement
-from monitors.measure import measure_suites
-from monitors.probes.probe import Probe
-from monitors.probes.scorers.text import refuses
+from monitors.measure import key, measure_suites
 from monitors.probes.suites import Suite, load_suite
+from monitors.probes.text import refuses
 
 __all__ = ["diagnose"]
 
@@ -44,14 +48,15 @@ def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
     """
     request = DiagnoseSpec.model_validate(spec)
     records = list(read_records(request.records))
+    known = {path: _with_items(load_suite(path), job) for path in (*request.standing, *request.suites)}
     made = _Made(request, records)
     made.write(job.output / "probes.yaml")
-    own = [job.output / "probes.yaml"] if made.items else []
-    suites = [suite for suite in map(load_suite, (*own, *request.suites)) if suite.items]
-    rows = measure_suites(job, [request.version], suites, request.engine)
+    own = [load_suite(job.output / "probes.yaml")] if made.items else []
+    suites = [*own, *(known[path] for path in request.suites)]
+    rows = measure_suites(job, [request.version], suites, request.engine, _left_out(request, suites))
     job.progress(len(rows), len(rows), "naming the gaps")
     gaps = find_gaps(_asked(rows, suites, made), records, embed)
-    standing = [load_suite(path) for path in request.standing]
+    standing = [known[path] for path in request.standing]
     return DiagnoseResult(
         gaps=gaps,
         held_out=tuple(sorted(made.held_sentences)),
@@ -62,12 +67,31 @@ def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
     )
 
 
+def _with_items(suite: Suite, job: Job) -> Suite:
+    """The suite with its items; those of a task are listed for the steps that follow."""
+    if not isinstance(suite, HarnessSuite):
+        return suite
+    job.progress(0, 1, f"listing the items of {suite.suite}")
+    found = tuple(item.entry for item in load_items(suite))
+    write_listing(job.output, suite.suite, suite.digest, found)
+    return suite.model_copy(update={"listed": found})
+
+
+def _left_out(request: DiagnoseSpec, suites: Sequence[Suite]) -> frozenset[str]:
+    """Keys of what is not asked now: of a task, everything beyond the gate's first look."""
+    tasks = [suite for suite in suites if isinstance(suite, HarnessSuite)]
+    asked = {(suite.suite, entry.id) for suite in tasks for entry in chosen(suite, request.first_items)}
+    every = [(suite.suite, entry.id) for suite in tasks for entry in suite.entries]
+    return frozenset(key(request.version.id, *item) for item in every if item not in asked)
+
+
 class _Made:
     """The probes made from new records, and from which record each was made."""
 
     def __init__(self, request: DiagnoseSpec, records: Sequence[Record]) -> None:
         self.name = request.suite
-        facts = cloze.find_facts(records)
+        known = snapshots.read(request.version.path / "memory")
+        facts = changes.marked(cloze.find_facts(records), records, known)
         every = [s for record in records if record.kind == "text" for s in cloze.sentences(record.content["text"])]
         self.held_sentences = cloze.held_out_facts(facts, every)
         self.held_records = held_out.hold_out(records, request.held_out_share, request.seed)
@@ -103,13 +127,8 @@ class _Made:
 
 
 def _asked(rows: Sequence[Measurement], suites: Sequence[Suite], made: _Made) -> list[Failure]:
-    prompts = {(suite.suite, probe.id): _text(probe) for suite in suites for probe in suite.items}
-    return [_failure(row, prompts[row.suite, row.probe], made) for row in rows]
-
-
-def _text(probe: Probe) -> str:
-    prompt = probe.prompt
-    return prompt if isinstance(prompt, str) else "\n".join(turn.content for turn in prompt if turn.role == "user")
+    texts = {(suite.suite, entry.id): entry.text for suite in suites for entry in suite.entries}
+    return [_failure(row, texts[row.suite, row.probe], made) for row in rows]
 
 
 def _failure(row: Measurement, text: str, made: _Made) -> Failure:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from learners.records import Kind, Record
-from monitors.probes.scorers.text import refuses
 from monitors.probes.scorers.tool_call import parse_call
+from monitors.probes.text import refuses
 
 __all__ = ["hold_out", "probe_item"]
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from monitors.evidence import Pairs
 from monitors.gate.bounds import Interval, Test, exact_mcnemar, is_binary
 from monitors.job import Role
+from monitors.metrics import delta_per_slice
 
 __all__ = [
     "Against", "Outcome", "SuiteComparison", "Terms", "compare", "compare_margins", "compare_numbers", "must_hold",
@@ -128,7 +129,7 @@ def compare_numbers(pairs: Pairs, against: Against, terms: Terms) -> SuiteCompar
         floor=floor,
         chance=terms.chance,
         broken_items=tuple(probe for difference, probe in worst if difference < 0)[:_NAMED_ITEMS],
-        broken_slices=_broken_slices(pairs.slices, differences, terms.tolerance),
+        broken_slices=_broken_slices(pairs, terms.tolerance),
     )
 
 
@@ -199,12 +200,9 @@ def _without_a_view(row: SuiteComparison, pairs: Pairs) -> SuiteComparison:
 _NO_DELTA: Final = {"delta": None, "low": None, "high": None}
 
 
-def _broken_slices(slices: Sequence[str], differences: Sequence[float], tolerance: float) -> tuple[str, ...]:
-    members: dict[str, list[float]] = {}
-    for name, difference in zip(slices, differences, strict=True):
-        members.setdefault(name, []).append(difference)
-    means = sorted((_mean(values), name) for name, values in members.items())
-    return tuple(name for mean, name in means if mean < -tolerance)
+def _broken_slices(pairs: Pairs, tolerance: float) -> tuple[str, ...]:
+    changes = delta_per_slice(pairs.slices, pairs.before, pairs.after)
+    return tuple(change.slice for change in changes if change.delta < -tolerance)
 
 
 def _error(values: Sequence[float]) -> float:

@@ -18,8 +18,7 @@ from typing import Final
 
 from monitors.evidence import Asked
 from monitors.gate.policy import GatePolicy
-from monitors.probes.probe import Probe
-from monitors.probes.scorers import Choice
+from monitors.probes.probe import Entry
 from monitors.probes.suites import Suite
 
 __all__ = ["asked", "chosen", "sizes"]
@@ -31,18 +30,19 @@ _WORTH_A_LOOK: Final = 1.5
 def asked(suite: Suite, policy: GatePolicy, look: int = 1) -> Asked:
     """What `suite` is asked at a look, numbered from 1; after its last look that of the last one.
 
-    A suite whose items are known to workers alone is asked whole.
+    A task of lm-evaluation-harness whose items no worker has listed is asked whole.
     """
-    counts = sizes(len(suite.items), policy.first_items, policy.most_items)
-    probes = chosen(suite, counts[min(look, len(counts)) - 1])
+    entries = suite.entries
+    counts = sizes(len(entries), policy.first_items, policy.most_items)
+    found = chosen(suite, counts[min(look, len(counts)) - 1])
     return Asked(
         suite=suite.suite,
         digest=suite.digest,
         role=suite.role,
-        probes=tuple(probe.id for probe in probes),
-        reserve=counts[-1] - len(probes),
+        probes=tuple(entry.id for entry in found),
+        reserve=counts[-1] - len(found),
         looks=len(counts),
-        chance=sum(map(_chance, probes)) / max(1, len(probes)),
+        chance=sum(entry.chance for entry in found) / max(1, len(found)),
     )
 
 
@@ -55,26 +55,23 @@ def sizes(items: int, first: int, most: int) -> tuple[int, ...]:
     return (*found, last)
 
 
-def chosen(suite: Suite, count: int) -> Sequence[Probe]:
+def chosen(suite: Suite, count: int) -> Sequence[Entry]:
     """The first `count` items in an order that is random within a slice, and even over the slices at every length.
 
     The order depends on names alone, so more items always contain the fewer ones, on every machine.
     """
-    if count >= len(suite.items):
-        return suite.items
-    slices: dict[str, list[Probe]] = {}
-    for probe in suite.items:
-        slices.setdefault(probe.slice, []).append(probe)
-    places: list[tuple[float, str, Probe]] = []
+    entries = suite.entries
+    if count >= len(entries):
+        return entries
+    slices: dict[str, list[Entry]] = {}
+    for entry in entries:
+        slices.setdefault(entry.slice, []).append(entry)
+    places: list[tuple[float, str, Entry]] = []
     for members in slices.values():
-        ranked = sorted(members, key=lambda probe: _shuffled(suite.suite, probe.id))
-        places += [((rank + 0.5) / len(ranked), probe.id, probe) for rank, probe in enumerate(ranked)]
-    return [probe for _, _, probe in sorted(places, key=lambda place: place[:2])[:count]]
+        ranked = sorted(members, key=lambda entry: _shuffled(suite.suite, entry.id))
+        places += [((rank + 0.5) / len(ranked), entry.id, entry) for rank, entry in enumerate(ranked)]
+    return [entry for _, _, entry in sorted(places, key=lambda place: place[:2])[:count]]
 
 
 def _shuffled(suite: str, probe: str) -> str:
     return hashlib.sha256(f"{suite}/{probe}".encode()).hexdigest()
-
-
-def _chance(probe: Probe) -> float:
-    return 1 / len(probe.choices) if isinstance(probe, Choice) else 0.0

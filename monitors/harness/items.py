@@ -12,20 +12,21 @@ import hashlib
 import json
 import math
 import random
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from learners.failures import InvalidInput
+from learners.nearest import nearest
 from learners.versions import read_version
 from monitors.engines import Engine
 from monitors.harness.suite import INSTALL, HarnessSuite
 from monitors.job import VersionRef
-from monitors.probes.probe import Score
+from monitors.probes.probe import Entry, Score
 
 __all__ = ["HarnessItem", "answered", "load_items"]
 
@@ -49,6 +50,22 @@ class HarnessItem:
     instances: tuple[Any, ...]
     metric: tuple[str, str] | None
     scorer: ClassVar[str] = "lm_eval"
+
+    @property
+    def entry(self) -> Entry:
+        """This document in its suite's list of items."""
+        return Entry(self.id, self.slice, self.chance, _asked(self.task, self.instances[0].doc))
+
+    @property
+    def chance(self) -> float:
+        """Score that guessing earns: the share of right choices where the metric counts choices, else 0."""
+        metrics = [self.metric[0]] if self.metric else list(self.task.higher_is_better())
+        if self.task.OUTPUT_TYPE != "multiple_choice" or not any(name.startswith("acc") for name in metrics):
+            return 0.0
+        doc = self.instances[0].doc
+        right = self.task.doc_to_text(doc) if self.task.multiple_input else self.task.doc_to_target(doc)
+        count = len(set(cast(list[Any], right))) if isinstance(right, list) else 1
+        return min(1.0, count / len(self.task.doc_to_choice(doc)))
 
     def score(self, responses: Sequence[Any]) -> Score:
         """Filter and judge the responses, one for each instance, as the harness does.
@@ -133,6 +150,21 @@ def answered(engine: Engine, version: VersionRef, items: Sequence[HarnessItem]) 
 _LIKELIHOODS = frozenset({"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"})
 
 
+# What tasks write around a question. A leak often has the question alone.
+_OPTIONS = re.compile(r"\n\s*\(?A[.):]\s.*", re.DOTALL)
+_FRAME = re.compile(r"^\s*(?:question|q)\s*:\s*|\s*\b(?:answer|a)\s*:\s*$", re.IGNORECASE)
+
+
+def _asked(task: Any, doc: Any) -> str:
+    """What a document asks, without worked examples, lettered options, "Question:" and "Answer:"."""
+    text = task.doc_to_text(doc)
+    if isinstance(text, int):  # the choices stand before an ending that they share; this is the right one's number
+        text = f"{task.doc_to_choice(doc)[text]} {task.doc_to_target(doc)}"
+    if not str(text).strip():  # the whole text is scored
+        text = task.doc_to_target(doc)
+    return _FRAME.sub("", _OPTIONS.sub("", str(text)))
+
+
 def _document_score(metric: str, value: Any) -> float | None:
     """A document's metric as one number; a perplexity becomes the mean probability of a word, a byte or the text."""
     if metric in _LIKELIHOODS:
@@ -169,7 +201,7 @@ def _tasks(suite: HarnessSuite) -> dict[str, Any]:
     if folder and suite.lm_eval not in manager.all_tasks:
         manager = TaskManager(include_path=folder)
     if suite.lm_eval not in manager.all_tasks:
-        near = get_close_matches(suite.lm_eval, manager.all_tasks, n=3)
+        near = nearest(suite.lm_eval, manager.all_tasks, most=3)
         raise InvalidInput(
             f"suite {suite.suite!r}: lm_eval has no task {suite.lm_eval!r}{'; near: ' if near else ''}{', '.join(near)}"
         )

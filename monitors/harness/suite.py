@@ -27,7 +27,8 @@ from typing import Any, cast
 import yaml
 from pydantic import Field, ValidationError
 
-from monitors.probes.probe import Probe
+from monitors.harness.listing import copy_listing, listed
+from monitors.probes.probe import Entry, Probe
 from monitors.probes.suites import Suite, SuiteError
 
 __all__ = ["PREFIX", "HarnessSuite", "copy_suite", "entry_file", "read_harness_suite"]
@@ -41,7 +42,7 @@ _CODE_KEYS = frozenset({"class", "hf_evaluate", "custom_dataset"})
 
 
 class HarnessSuite(Suite, frozen=True):
-    """A named task of the harness with a role; its items are known to workers alone.
+    """A named task of the harness with a role; workers alone can load its items.
 
     Attributes:
         lm_eval: name of a task, group or tag of the harness, or of a task in `include_path`.
@@ -54,6 +55,7 @@ class HarnessSuite(Suite, frozen=True):
         folder: where that folder lies; no part of the suite's identity.
         files: SHA-256 of each file in it, by relative path.
         harness: version of the package lm-eval.
+        listed: its items, where a worker has listed them (`monitors.harness.listing`); no part of its identity.
     """
 
     items: tuple[Probe, ...] = Field(default=(), max_length=0)
@@ -65,11 +67,17 @@ class HarnessSuite(Suite, frozen=True):
     folder: Path | None = None
     files: dict[str, str] = Field(default_factory=dict)
     harness: str = ""
+    listed: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What a worker found in the task; none before one has."""
+        return self.listed
 
     @property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of what decides the scores, the harness's version included."""
-        facts = self.model_dump(mode="json", exclude={"description", "folder", "items"}, exclude_none=True)
+        facts = self.model_dump(mode="json", exclude={"description", "folder", "items", "listed"}, exclude_none=True)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -80,7 +88,7 @@ def read_harness_suite(path: Path, header: dict[str, Any]) -> HarnessSuite:
         SuiteError: lm-eval is not installed, a key is wrong, or the folder of tasks names code.
     """
     folder = path.parent / str(header["include_path"]) if "include_path" in header else None
-    given = {"folder", "files", "harness", "items"} & header.keys()
+    given = {"folder", "files", "harness", "items", "listed"} & header.keys()
     if given:
         raise SuiteError(f"{path.name}: {', '.join(sorted(given))} cannot be given beside lm_eval")
     try:
@@ -88,7 +96,9 @@ def read_harness_suite(path: Path, header: dict[str, Any]) -> HarnessSuite:
     except ValidationError as error:
         problems = [f"{path.name}: key {'.'.join(map(str, e['loc']))!r}: {e['msg']}" for e in error.errors()]
         raise SuiteError("\n".join(problems)) from None
-    return suite if folder is None else suite.model_copy(update={"files": dict(_checked_files(folder, path))})
+    if folder is not None:
+        suite = suite.model_copy(update={"files": dict(_checked_files(folder, path))})
+    return suite.model_copy(update={"listed": listed(path.parent, suite.suite, suite.digest)})
 
 
 def entry_file(entry: str, folder: Path) -> Path:
@@ -105,12 +115,14 @@ def entry_file(entry: str, folder: Path) -> Path:
 
 
 def copy_suite(path: Path, folder: Path) -> Path:
-    """Copy a suite file, and the folder of tasks that it names, into `folder`."""
+    """Copy a suite file, the folder of tasks that it names and the list of its items into `folder`."""
     from monitors.probes.suites import load_suite
 
     suite = load_suite(path)
-    if isinstance(suite, HarnessSuite) and suite.folder is not None:
-        shutil.copytree(suite.folder, folder / suite.folder.name, dirs_exist_ok=True)
+    if isinstance(suite, HarnessSuite):
+        copy_listing(path.parent, folder, suite.suite)
+        if suite.folder is not None:
+            shutil.copytree(suite.folder, folder / suite.folder.name, dirs_exist_ok=True)
     return Path(shutil.copy(path, folder))
 
 

@@ -14,17 +14,13 @@ __all__ = ["SliceDelta", "delta_per_slice", "delta_survey_as_printed", "mean_del
 
 @dataclass(frozen=True, slots=True)
 class SliceDelta:
-    """Mean scores of one slice of a suite, over its `items`; `delta` is after - before, negative is damage."""
+    """Mean scores of one slice of a suite, over its `items`; `delta` is the mean change, negative is damage."""
 
     slice: str
     items: int
     before: float
     after: float
-
-    @property
-    def delta(self) -> float:
-        """Change of the mean score."""
-        return self.after - self.before
+    delta: float
 
 
 def mean_delta(after: Sequence[float], before: Sequence[float]) -> float:
@@ -77,12 +73,12 @@ def delta_per_slice(slices: Sequence[str], before: Sequence[float], after: Seque
     Raises:
         ValueError: lengths differ.
     """
-    members: dict[str, list[tuple[float, float]]] = {}
+    members: dict[str, list[tuple[float, float, float]]] = {}
     for name, old, new in zip(slices, before, after, strict=True):
-        members.setdefault(name, []).append((old, new))
+        members.setdefault(name, []).append((old, new, new - old))
     found = [
-        SliceDelta(name, len(pairs), *(sum(side) / len(pairs) for side in zip(*pairs, strict=True)))
-        for name, pairs in members.items()
+        SliceDelta(name, len(rows), *(sum(column) / len(rows) for column in zip(*rows, strict=True)))
+        for name, rows in members.items()
     ]
     return sorted(found, key=lambda one: (one.delta, one.slice))
 

@@ -1,11 +1,17 @@
 """Membership: can it be told from a version's likelihoods which records it was trained on?
 
-Owns the passage of a record whose likelihood is read, the two signals and their AUC. 0.5 is no trace; 1.0 tells every
+Owns the passage of a record whose likelihood is read, the three signals and their AUC. 0.5 is no trace; 1.0 tells every
 trained record from every fresh one.
 
     loss        mean log-likelihood, nats per token (Yeom et al. 2018); confounded by how easy a text is
-    reference   the same minus the parent's (Carlini et al. 2022, section V; Ye et al. 2022 "attack R"): what this
-                update alone changed, so it is the one to read
+    Min-K%      mean over the fifth of its tokens that the version finds least likely (Shi et al. 2024, "Detecting
+                Pretraining Data from Large Language Models", arXiv:2310.16789, equation 1 with their K = 20): a text
+                that was never read has some token that surprises, a text learned by heart has none
+    reference   the loss signal minus the parent's (Carlini et al. 2022, section V; Ye et al. 2022 "attack R"): what
+                this update alone changed, so it is the one to read
+
+The first two need no parent and are what a stranger with the weights alone can do. They take fewer than five tokens as
+one; where an engine tells only the sum of a passage's log-probabilities there is no Min-K%.
 
 Some trace is what learning is. A large one on instructions and small talk, which need not be kept word for word, says
 that fewer epochs would do.
@@ -17,11 +23,12 @@ import math
 from collections.abc import Sequence
 
 from learners.records import Record
-from monitors.engines import Engine, Prompt, Turn, in_order
+from monitors.engines import Engine, Likelihood, Prompt, Turn, in_order
 
-__all__ = ["auc", "auc_error", "likelihoods", "passage"]
+__all__ = ["auc", "auc_error", "likelihoods", "min_k", "passage"]
 
 PASSAGE_CHARACTERS = 1200
+LEAST_LIKELY_SHARE = 0.2
 
 
 def passage(record: Record) -> tuple[Prompt, str]:
@@ -34,10 +41,21 @@ def passage(record: Record) -> tuple[Prompt, str]:
     return Prompt(tuple(before)), last.content[:PASSAGE_CHARACTERS]
 
 
-def likelihoods(engine: Engine, records: Sequence[Record]) -> list[float]:
-    """Mean log-likelihood of each record's passage, nats per token."""
+def likelihoods(engine: Engine, records: Sequence[Record]) -> list[Likelihood]:
+    """Log-likelihood of each record's passage: its `mean` is the loss signal, `min_k` of it the other one."""
     pairs = [passage(record) for record in records]
-    return [found.mean for found in in_order(engine.loglikelihood(pairs), len(pairs))]
+    return in_order(engine.loglikelihood(pairs), len(pairs))
+
+
+def min_k(found: Likelihood, share: float = LEAST_LIKELY_SHARE) -> float | None:
+    """Mean log-probability of the least likely `share` of the tokens, of one at least, in nats.
+
+    Returns:
+        None where the engine told no token's own.
+    """
+    count = max(1, int(len(found.each) * share))
+    lowest = sorted(found.each)[:count]
+    return sum(lowest) / count if lowest else None
 
 
 def auc(members: Sequence[float], fresh: Sequence[float]) -> float:

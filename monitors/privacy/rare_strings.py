@@ -3,7 +3,8 @@
 Owns what counts as rare and the test: the text before the string (or the question of the conversation) is the prompt,
 and the greedy answer is searched for the string. This is the discoverable memorisation of Carlini et al. 2023
 ("Quantifying Memorization Across Neural Language Models") on strings that cannot be guessed, instead of on every
-sequence of 50 tokens. A string that the parent says too was not learned here.
+sequence of 50 tokens. A string that stands in the prompt too ("Where is my order A-1042?") is copied, not remembered,
+and is no test; one that the parent says too was not learned here.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def rare_strings(records: Iterable[Record], most: int) -> list[RareString]:
     """At most `most` rare strings, evenly from first to last; one that stands twice anywhere is not rare."""
     found = [item for record in records for item in _of_record(record)]
     times = Counter(item.secret for item in found)
-    rare = [item for item in found if times[item.secret] == 1]
+    rare = [item for item in found if times[item.secret] == 1 and not _is_copied(item)]
     if len(rare) <= most:
         return rare
     return [rare[place * len(rare) // most] for place in range(most)]
@@ -57,8 +58,10 @@ def extracted(engine: Engine, strings: Sequence[RareString]) -> list[bool]:
 def _of_record(record: Record) -> Iterable[RareString]:
     prompt, text = passage(record)
     for match in _RARE.finditer(text):
-        if prompt.turns:
-            yield RareString(record.id, prompt, match.group())
-        elif match.start() >= LEAST_PREFIX_CHARACTERS:
-            before = text[: match.start()][-PREFIX_CHARACTERS:].rstrip()
-            yield RareString(record.id, Prompt(text=before), match.group())
+        led = prompt if prompt.turns else Prompt(text=text[: match.start()][-PREFIX_CHARACTERS:].rstrip())
+        if prompt.turns or match.start() >= LEAST_PREFIX_CHARACTERS:
+            yield RareString(record.id, led, match.group())
+
+
+def _is_copied(item: RareString) -> bool:
+    return any(item.secret in said for said in (item.prompt.text, *(turn.content for turn in item.prompt.turns)))

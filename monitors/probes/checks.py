@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 import regex
 
-from monitors.probes.scorers.text import found, pattern_problem
+from monitors.probes.text import found, pattern_problem
 
 __all__ = ["CHECKS", "Check", "value_problem"]
 

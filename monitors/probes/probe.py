@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from monitors.engines import Likelihood, Prompt, Turn
 
-__all__ = ["Answers", "Asks", "Message", "Probe", "Score"]
+__all__ = ["Answers", "Asks", "Entry", "Message", "Probe", "Score"]
 
 ProbeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
@@ -59,6 +59,21 @@ class Score:
     output: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What can be known of an item before it is asked, wherever it comes from.
+
+    Attributes:
+        chance: score that guessing earns.
+        text: what of it must not be trained on; empty where only a worker that loads the item knows it.
+    """
+
+    id: str
+    slice: str
+    chance: float
+    text: str
+
+
 class Probe(BaseModel, ABC, frozen=True):
     """One evaluation item; subclasses add the keys of their scorer.
 
@@ -88,6 +103,23 @@ class Probe(BaseModel, ABC, frozen=True):
     def text(self) -> str:
         """The prompt for people: its last turn."""
         return self.prompt if isinstance(self.prompt, str) else self.prompt[-1].content
+
+    @property
+    def question(self) -> str:
+        """What the user says, without system turns and examples of the format: what must not be trained on."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return "\n".join(turn.content for turn in self.prompt if turn.role == "user")
+
+    @property
+    def chance(self) -> float:
+        """Score that guessing earns."""
+        return 0.0
+
+    @property
+    def entry(self) -> Entry:
+        """This probe in its suite's list of items."""
+        return Entry(self.id, self.slice, self.chance, self.question)
 
     def as_prompt(self) -> Prompt:
         """The prompt as an engine takes it."""

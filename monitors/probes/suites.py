@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -25,8 +24,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from learners.nearest import did_you_mean
 from monitors.job import Role
-from monitors.probes.probe import Probe
+from monitors.probes.probe import Entry, Probe
 from monitors.probes.scorers import SCORERS
 
 __all__ = ["Probe", "Suite", "SuiteError", "load_suite", "read_probe", "shipped_suites", "write_suite"]
@@ -65,6 +65,11 @@ class Suite(BaseModel, frozen=True):
         return self
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is known of its items before they are asked."""
+        return tuple(probe.entry for probe in self.items)
+
+    @property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of name, role and items: layout, comments and defaults do not count."""
         facts = self.model_dump(mode="json", exclude={"description"}, exclude_defaults=True)
@@ -98,7 +103,7 @@ def load_suite(path: Path) -> Suite:
             probes.append(read_probe(item))
         except SuiteError as error:
             problems += [f"{_item_name(item, number)}: {line}" for line in str(error).splitlines()]
-    problems += [f"unknown key {key!r}{_nearest(key, Suite.model_fields)}" for key in header if key not in _HEADER]
+    problems += [_unknown(key, _HEADER) for key in header if key not in _HEADER]
     if problems:
         raise _suite_error(path, problems)
     try:
@@ -118,8 +123,8 @@ def read_probe(item: object) -> Probe:
     keys = cast(dict[str, Any], item)
     scorer = keys.get("scorer")
     if not isinstance(scorer, str) or scorer not in SCORERS:
-        near = _nearest(str(scorer), SCORERS)
-        raise SuiteError(f"key 'scorer' is {scorer!r}{near or ', legal: ' + ', '.join(SCORERS)}")
+        hint = did_you_mean(str(scorer), SCORERS, f"legal: {', '.join(SCORERS)}")
+        raise SuiteError(f"key 'scorer' is {scorer!r}, {hint}")
     kind = SCORERS[scorer]
     try:
         return kind.model_validate(keys)
@@ -137,7 +142,7 @@ def write_suite(path: Path, suite: Suite) -> None:
         path.write_text(yaml.safe_dump({**facts, "items": items}, sort_keys=False, allow_unicode=True, width=120))
 
 
-_HEADER = frozenset(Suite.model_fields) - {"items"}
+_HEADER = tuple(name for name in Suite.model_fields if name != "items")
 
 
 class _StrictLoader(yaml.CSafeLoader):
@@ -194,9 +199,9 @@ def _item_name(item: object, number: int) -> str:
     return f"item {name!r} (number {number})" if name else f"item number {number}"
 
 
-def _nearest(word: str, legal: Iterable[str]) -> str:
-    near = get_close_matches(word, list(legal), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+def _unknown(key: str, legal: Sequence[str]) -> str:
+    hint = did_you_mean(key, legal, f"legal: {', '.join(legal)}")
+    return f"unknown key {key!r}, {hint}"
 
 
 def _lines_of(error: ValidationError, legal: Iterable[str] = ()) -> Iterator[str]:
@@ -207,7 +212,7 @@ def _lines_of(error: ValidationError, legal: Iterable[str] = ()) -> Iterator[str
 def _line(problem: ErrorDetails, legal: list[str]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{_nearest(key, legal) or ', legal: ' + ', '.join(legal)}"
+        return _unknown(key, legal)
     if problem["type"] == "missing":
         return f"key {key!r} is missing"
     rule = problem["msg"].removeprefix("Value error, ")

@@ -22,7 +22,7 @@ import yaml
 from monitors.embedding import NAME, embed
 from monitors.probes.judges import kappa
 from monitors.probes.scorers.refusal_classifier import WEIGHTS
-from monitors.probes.scorers.text import refuses, straight_quotes
+from monitors.probes.text import refuses, straight_quotes
 
 __all__ = ["ANSWERS", "Answers", "labelled", "main", "trained"]
 

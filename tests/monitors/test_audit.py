@@ -17,7 +17,7 @@ from learners.worker import Job
 from monitors.__main__ import HANDLERS
 from monitors.audit import audit
 from monitors.audit_job import AuditSpec
-from monitors.engines import open_engines
+from monitors.engines import Likelihood, open_engines
 from monitors.job import EngineSettings, VersionRef
 from monitors.privacy.canaries import (
     Canary,
@@ -29,7 +29,7 @@ from monitors.privacy.canaries import (
     planted,
     records_of,
 )  # fmt: skip
-from monitors.privacy.membership import auc, auc_error, passage
+from monitors.privacy.membership import auc, auc_error, likelihoods, min_k, passage
 from monitors.privacy.rare_strings import rare_strings
 from tests.learners.runs import train
 from tests.tiny import chat, tiny_base
@@ -109,6 +109,7 @@ def test_a_canary_that_was_never_trained_is_exposed_as_arithmetic_expects(world)
 def test_membership_tells_what_was_learned_by_heart_from_what_is_fresh(result):
     assert result.membership is not None
     assert result.membership.loss_auc > 0.9
+    assert result.membership.min_k_auc is not None and result.membership.min_k_auc > 0.9
     assert result.membership.reference_auc > 0.5 + 2 * result.membership.reference_auc_error
 
 
@@ -117,6 +118,7 @@ def test_membership_of_what_was_never_learned_is_chance_and_nothing_else_is_foun
     clean = run(tmp_path, world, members=notes(3))
     assert clean.membership is not None
     assert clean.membership.loss_auc == pytest.approx(0.5, abs=3 * auc_error(0.5, 16, 16))
+    assert clean.membership.min_k_auc == pytest.approx(0.5, abs=3 * auc_error(0.5, 16, 16))
     assert clean.membership.reference_auc == pytest.approx(0.5, abs=3 * auc_error(0.5, 16, 16))
     assert clean.canaries.planted == () and clean.canaries.z == 0.0
     assert (clean.rare_strings.tested, clean.rare_strings.extracted) == (16, 0)
@@ -225,11 +227,36 @@ def test_rare_strings_are_codes_and_addresses_of_one_record_alone():
     assert len(rare_strings(records, 2)) == 2
 
 
+def test_a_string_that_the_prompt_holds_is_copied_and_tests_nothing():
+    told = text("The pump in hall two has the number QX-4471-B, and on its plate one reads: QX-4471-B.")
+    assert rare_strings([chat("Where is order A-1042?", "Order A-1042 is on its way.")], 10) == []
+    assert rare_strings([told], 10) == []
+
+
 def test_the_passage_of_a_conversation_is_its_last_turn():
     prompt, answer = passage(chat("Who?", "Me."))
     assert (prompt.turns[0].content, answer) == ("Who?", "Me.")
     turns = {"prompt": [{"role": "user", "content": "Who?"}], "chosen": [{"role": "assistant", "content": "No."}]}
     assert passage(Record(id="x", source="s", kind="preference", content=turns))[1] == "No."
+
+
+@pytest.mark.parametrize(
+    ("each", "expected"),
+    [((-1.0, -9.0, -2.0, -7.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0), -8.0), ((-1.0, -3.0), -3.0), ((), None)],
+)
+def test_min_k_is_the_mean_of_the_least_likely_fifth(each, expected):
+    assert min_k(Likelihood(sum(each), len(each), each=each)) == expected
+
+
+@pytest.mark.slow
+def test_min_k_sees_the_numbers_of_a_stranger_that_is_likely_everywhere_else(world):
+    engine = open_engines(EngineSettings())(world[1])
+    sides = [likelihoods(engine, side) for side in (MEMBERS, FRESH)]
+    by_loss, by_min_k = (
+        statistics.mean(map(signal, sides[0])) - statistics.mean(map(signal, sides[1]))
+        for signal in (lambda found: found.mean, min_k)
+    )
+    assert by_min_k > 1.5 * by_loss > 0
 
 
 @pytest.mark.parametrize(

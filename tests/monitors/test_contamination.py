@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from learners.records import Kind, Record, record_id
-from monitors.contamination import contaminated, item_text
+from monitors.contamination import contaminated
 from monitors.embedding import embed as minilm
 from monitors.job import ContaminationPolicy
 from monitors.probes.suites import Suite, load_suite, read_probe, shipped_suites
@@ -123,7 +123,7 @@ def test_the_words_of_the_system_turn_do_not_count():
         {"id": "p", "scorer": "match", "answer": "x",
          "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who?"}]}
     )  # fmt: skip
-    assert item_text(probe) == "Who?"
+    assert probe.question == "Who?"
 
 
 @pytest.mark.slow

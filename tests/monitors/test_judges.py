@@ -16,7 +16,7 @@ from monitors.probes.probe import Answers
 from monitors.probes.scorers import Compliance, Judge, Refusal
 from monitors.probes.scorers.judge_panel import verdicts
 from monitors.probes.scorers.refusal_classifier import WEIGHTS, classifier_refuses, refusal_probability
-from monitors.probes.scorers.text import refuses
+from monitors.probes.text import refuses
 from monitors.probes.train_refusal import labelled, main
 
 HARM = "Sure, mix the blue powder with the grey one."

@@ -13,8 +13,8 @@ from monitors.engines import Likelihood
 from monitors.probes.checks import CHECKS, value_problem
 from monitors.probes.probe import Answers
 from monitors.probes.scorers import Choice, Compliance, Instruction, Match, Perplexity, Refusal, ToolCall
-from monitors.probes.scorers.text import degenerate, refuses
 from monitors.probes.scorers.tool_call import parse_call
+from monitors.probes.text import degenerate, refuses
 
 LIKELIHOODS = st.lists(
     st.builds(Likelihood, st.floats(-500, -1e-6), st.integers(1, 50)),

@@ -35,6 +35,11 @@ class Choice(Probe, frozen=True):
             raise ValueError(f"choices must be different and not empty, found {list(self.choices)!r}")
         return self
 
+    @property
+    def chance(self) -> float:
+        """One of the choices is right."""
+        return 1 / len(self.choices)
+
     def continuations(self) -> tuple[str, ...]:
         """Every choice, in order."""
         return self.choices

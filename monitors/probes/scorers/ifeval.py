@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final, Literal, Self
 
 import regex
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from learners.nearest import did_you_mean
 from monitors.probes.probe import Answers, Probe, Score
 from monitors.probes.scorers.verifiers import VERIFIERS, follows, loosened, problem
 
@@ -29,8 +29,7 @@ class Given(BaseModel, frozen=True):
     @model_validator(mode="after")
     def _can_be_verified(self) -> Self:
         if self.id not in VERIFIERS:
-            near = get_close_matches(self.id, VERIFIERS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"legal: {', '.join(VERIFIERS)}"
+            hint = did_you_mean(self.id, VERIFIERS, f"legal: {', '.join(VERIFIERS)}")
             raise ValueError(f"unknown instruction {self.id!r}; {hint}")
         if why := problem(self.id, self.arguments):
             raise ValueError(why)

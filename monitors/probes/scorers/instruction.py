@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from learners.nearest import did_you_mean
 from monitors.probes.checks import CHECKS, value_problem
 from monitors.probes.probe import Answers, Probe, Score
 
@@ -24,8 +24,7 @@ class Property(BaseModel, frozen=True):
     @model_validator(mode="after")
     def _kind_is_known_and_the_value_fits(self) -> Self:
         if self.kind not in CHECKS:
-            near = get_close_matches(self.kind, CHECKS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"legal kinds: {', '.join(CHECKS)}"
+            hint = did_you_mean(self.kind, CHECKS, f"legal kinds: {', '.join(CHECKS)}")
             raise ValueError(f"unknown check {self.kind!r}; {hint}")
         if problem := value_problem(self.kind, self.value):
             raise ValueError(f"check {self.kind!r} {problem}")

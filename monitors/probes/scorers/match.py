@@ -10,7 +10,7 @@ import regex
 from pydantic import field_validator, model_validator
 
 from monitors.probes.probe import Answers, Probe, Score
-from monitors.probes.scorers.text import found, pattern_problem
+from monitors.probes.text import found, pattern_problem
 
 __all__ = ["Match"]
 

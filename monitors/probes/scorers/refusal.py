@@ -19,7 +19,7 @@ from monitors.probes.judges import tagged
 from monitors.probes.openings import Openings
 from monitors.probes.probe import Answers, Score
 from monitors.probes.scorers.refusal_classifier import classifier_refuses
-from monitors.probes.scorers.text import degenerate, refuses
+from monitors.probes.text import degenerate, refuses
 
 __all__ = ["Refusal"]
 

@@ -1,7 +1,7 @@
 """The second judge of refusals: a logistic head over sentence vectors, with weights that come with cld.
 
 Owns the reading of `refusal_classifier.json` and the one number it gives an answer. The first judge, and the one that
-decides, is the phrase list (`monitors.probes.scorers.text.refuses`): it can be read and argued with. This one has
+decides, is the phrase list (`monitors.probes.text.refuses`): it can be read and argued with. This one has
 other blind spots, so where the two differ an item deserves a look; the scorers flag it `judges_disagree`.
 
 `python -m monitors.probes.train_refusal` makes the weights from 223 of the 297 answers in `refusal_answers.yaml`, bit
@@ -21,7 +21,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitors.probes.scorers.text import straight_quotes
+from monitors.probes.text import straight_quotes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ import regex
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitors.probes.probe import Answers, Probe, Score
-from monitors.probes.scorers.text import PATTERN_SECONDS
+from monitors.probes.text import PATTERN_SECONDS
 
 __all__ = ["Call", "ToolCall", "parse_call"]
 

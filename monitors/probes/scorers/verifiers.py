@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 import regex
 
-from monitors.probes.scorers.text import PATTERN_SECONDS, found, pattern_problem
+from monitors.probes.text import PATTERN_SECONDS, found, pattern_problem
 
 __all__ = ["VERIFIERS", "Verifier", "follows", "loosened", "problem"]
 

@@ -1,4 +1,4 @@
-"""Reading generated text: patterns under a time limit, degenerate answers, refusals. Used by the scorers only."""
+"""Reading generated text: patterns under a time limit, degenerate answers, refusals. For scorers and whoever probes."""
 
 from __future__ import annotations
 
