@@ -3,6 +3,9 @@
 Owns the folders `checkpoint-<step>` below a job's `work/`: trained weights, optimizer state and random state as
 safetensors, schedule and trainer state as JSON, a manifest last. Replaces the pickles of transformers' own
 checkpoints, which a daemon must not load. A folder without a manifest, or unlike it, is never resumed from.
+
+Of several processes the first one writes, and all of them read. Where they share the weights out (FSDP), a checkpoint
+holds them whole all the same, so that every process takes part in `save`.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor, distribute_tensor
 
-from learners import durable
+from learners import durable, ranks
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -49,14 +53,20 @@ def save(
         method_state: `Recipe.state`.
         documents: what else a resumed run must know, written as JSON files by name; transformers' own state as `STATE`.
     """
+    tensors = {
+        _WEIGHTS: _trained(model),
+        _OPTIMIZER: _flat(optimizer),
+        _RANDOM: _random_state(),
+        _METHOD_STATE: {name: value.contiguous() for name, value in method_state.items()},
+    }
+    if ranks.rank() > 0:
+        return
     staging = final.with_name(f".{final.name}")
     shutil.rmtree(staging, ignore_errors=True)
     shutil.rmtree(final, ignore_errors=True)
     staging.mkdir(parents=True)
-    save_file(_trained(model), staging / _WEIGHTS)
-    save_file(_flat(optimizer), staging / _OPTIMIZER)
-    save_file(_random_state(), staging / _RANDOM)
-    save_file({name: value.contiguous() for name, value in method_state.items()}, staging / _METHOD_STATE)
+    for name, content in tensors.items():
+        save_file(content, staging / name)
     (staging / _SCHEDULE).write_text(json.dumps(schedule.state_dict()), encoding="utf-8")
     for name, content in documents.items():
         (staging / name).write_text(json.dumps(content), encoding="utf-8")
@@ -85,7 +95,7 @@ def load_weights(checkpoint: Path, model: PreTrainedModel) -> None:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.requires_grad:
-                weight.copy_(kept.pop(name))
+                weight.copy_(_shared_like(kept.pop(name), weight))
     if kept:
         raise ValueError(f"checkpoint {checkpoint} holds weights that are not trained: {sorted(kept)[:3]}; remove it")
 
@@ -101,6 +111,10 @@ def load_optimizer(checkpoint: Path, optimizer: Optimizer, schedule: LRScheduler
     for name, value in load_file(checkpoint / _OPTIMIZER).items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = value
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for index, entry in state.items():
+        of_each = {key: _shared_like(value, weights[index]) for key, value in entry.items() if value.ndim}
+        entry.update(of_each)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     schedule.load_state_dict(json.loads((checkpoint / _SCHEDULE).read_bytes()))
     for group, rate in zip(optimizer.param_groups, schedule.get_last_lr(), strict=True):
@@ -116,12 +130,27 @@ def load_random_state(checkpoint: Path) -> None:
 
 
 def _trained(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    return {name: weight.detach().contiguous() for name, weight in model.named_parameters() if weight.requires_grad}
+    return {
+        name: _whole(weight.detach()).contiguous() for name, weight in model.named_parameters() if weight.requires_grad
+    }
 
 
 def _flat(optimizer: Optimizer) -> dict[str, torch.Tensor]:
     state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
-    return {f"{index}.{key}": value.contiguous() for index, entry in state.items() for key, value in entry.items()}
+    return {
+        f"{index}.{key}": _whole(value).contiguous() for index, entry in state.items() for key, value in entry.items()
+    }
+
+
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _shared_like(tensor: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The part of a whole tensor that this process holds of `weight`; all of it where nothing is shared out."""
+    if not isinstance(weight, DTensor):
+        return tensor
+    return distribute_tensor(tensor.to(weight.device), weight.device_mesh, weight.placements)
 
 
 def _random_state() -> dict[str, torch.Tensor]:

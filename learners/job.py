@@ -108,7 +108,14 @@ class TrainSpec(_Frozen):
 
 
 class TrainResult(_Frozen):
-    """Answer of a `train` job; the new version lies in `output/version/`, complete with its own manifest."""
+    """Answer of a `train` job; the new version lies in `output/version/`, complete with its own manifest.
+
+    Attributes:
+        tokens: that went through the model, rehearsal included.
+        trainable_parameters: numbers that the run could change, whatever was saved of them; 0 in an answer that was
+            stored before they were counted.
+        digest: of the version's manifest.
+    """
 
     version_id: str
     records: int
@@ -117,4 +124,5 @@ class TrainResult(_Frozen):
     steps: int
     first_loss: float
     last_loss: float
+    trainable_parameters: int = 0
     digest: str

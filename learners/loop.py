@@ -2,7 +2,7 @@
 
 Owns `Extended`, a mixin before a trl trainer, and the records that say what is run (`Work`) and what came of it
 (`Outcome`). Knows neither methods nor stages, only what they ask for (`Recipe`, batches and rows). The trainers that
-it is mixed into are in `learners.trainer`.
+it is mixed into are in `learners.trainer`, `learners.preference_trainers` and `learners.policy_trainer`.
 """
 
 from __future__ import annotations
@@ -10,29 +10,30 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import datasets
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
-from learners import checkpoints
+from learners import checkpoints, ranks
 from learners.failures import Diverged
 from learners.methods.contract import Moment, Recipe, Settings, Step
 from learners.parts.mix import Batch
 from learners.parts.schedule import warm_hold_decay
-from learners.parts.views import PairRow, Row
+from learners.parts.views import AnyRow, Form, Row
 
 if TYPE_CHECKING:
-    from transformers import TrainerControl, TrainerState, TrainingArguments
+    from transformers import PreTrainedTokenizerBase, TrainerControl, TrainerState, TrainingArguments
 
     from learners.worker import Job
 
-__all__ = ["Extended", "Outcome", "StepCallback", "Work"]
+__all__ = ["Extended", "Outcome", "StepCallback", "Work", "padding_token", "table"]
 
 _FIRST_STEPS = 5  # the early losses that later ones are compared with
 _EXPLOSION = 10.0
@@ -52,16 +53,17 @@ class Work:
     """One run.
 
     Attributes:
-        rows: what is learned; pairs where `paired`.
+        rows: what is learned.
+        form: of those rows.
         remembered: what may be rehearsed.
         batches: who is in each step; indices into both.
         recipe: what the method adds.
     """
 
-    rows: Sequence[Row] | Sequence[PairRow]
+    rows: Sequence[AnyRow]
+    form: Form
     remembered: Sequence[Row]
     batches: Sequence[Batch]
-    paired: bool
     recipe: Recipe
     settings: Settings
     seed: int
@@ -70,29 +72,37 @@ class Work:
 class Extended:
     """What every trainer shares.
 
-    A trainer says how `_new` rows become a batch and may replace `_stage_loss`.
+    A trainer says how `_new` rows become a batch, and may replace `_stage_loss` and tell `metrics` beside the loss.
     """
 
     work: Work
     outcome: Outcome
     job: Job
     lr_scheduler: Any
+    _all_stop = False
     _rows: Callable[[list[Any]], dict[str, Any]]
     _new: Callable[[Sequence[int], Sequence[int]], dict[str, Any]]
 
     def get_train_dataloader(self) -> Any:
         """One item a step, in the planned order; transformers skips what a checkpoint says is done."""
         steps = DataLoader(self.work.batches, batch_size=1, shuffle=False, collate_fn=self._batch)  # pyright: ignore
-        return self.accelerator.prepare(steps)  # pyright: ignore
+        # Among several processes, accelerate would hand out whole steps; here each takes its part of every step.
+        return steps if ranks.count() > 1 else self.accelerator.prepare(steps)  # pyright: ignore
 
     def _batch(self, steps: list[Batch]) -> dict[str, Any]:
-        (step,) = steps
-        if self.work.recipe.joined:
-            return self._new(step.new, step.replayed)
-        batch = self._new(step.new, ())
-        if step.replayed:
+        joined = self.work.recipe.joined
+        step, counts = ranks.part(steps[0], joined=joined)
+        batch = self._new(step.new, step.replayed if joined else ())
+        if step.replayed and not joined:
             batch["rehearsal"] = self._rows([self.work.remembered[index] for index in step.replayed])
+        if ranks.count() > 1:
+            weight = self._learned(step) * ranks.count() / self._learned(steps[0]) if counts else 0.0
+            batch["weight"] = torch.tensor(weight)
         return batch
+
+    def _learned(self, step: Batch) -> int:
+        """What the stage's loss is the mean of, here the new rows."""
+        return len(step.new)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         """The method's schedule, or the project's, in place of transformers'."""
@@ -106,18 +116,38 @@ class Extended:
         rate = float(self.lr_scheduler.get_last_lr()[0])
         return Moment(self.state.global_step, len(self.work.batches), rate)  # pyright: ignore
 
+    def metrics(self) -> dict[str, float]:
+        """What the last step was, beside its loss; shown with the progress."""
+        return {}
+
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The stage's loss, or what the method puts in its place, plus the method's terms, watched."""
-        rehearsal = inputs.pop("rehearsal", None)
+        rehearsal, weight = inputs.pop("rehearsal", None), inputs.pop("weight", None)
         recipe, step = self.work.recipe, Step(dict(inputs), rehearsal, self.moment())
         own = recipe.stage_loss
         loss = own(model, step) if own else self._stage_loss(model, inputs, *args, **kwargs)
         for term in recipe.losses:
-            loss = loss + term(model, step)
-        self._watch(float(loss.detach()))
-        masks = [batch["attention_mask"] for batch in (step.new, rehearsal) if batch]
-        self.outcome.tokens += sum(int(mask.sum()) for mask in masks)
+            loss = loss + term(self.model, step)  # pyright: ignore - among several processes `model` wraps it
+        if weight is not None:
+            loss = loss * weight
+        read = _tokens(step.new) if weight is None or float(weight) else 0
+        if rehearsal and ranks.rank() == 0:  # every process went through the same ones
+            read += _tokens(rehearsal)
+        self._tell(float(loss.detach()), read)
         return loss
+
+    def _tell(self, loss: float, tokens: int) -> None:
+        """Watch and count; among several processes, what they found together."""
+        asked = float(self.job.stop_requested)
+        mean, read, stop = ranks.total([loss / ranks.count(), tokens, asked])
+        self.outcome.tokens += int(read)
+        self._all_stop = stop > 0
+        self._watch(mean)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to save and stop after this step; several processes agree on it."""
+        return self._all_stop if ranks.count() > 1 else self.job.stop_requested
 
     def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """trl's loss of the stage."""
@@ -145,6 +175,7 @@ class Extended:
             method_state=self.work.recipe.state,
             documents=documents,
         )
+        self.accelerator.wait_for_everyone()  # pyright: ignore
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
@@ -159,6 +190,10 @@ class Extended:
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             checkpoints.load_random_state(Path(checkpoint))
+
+
+def _tokens(batch: Mapping[str, torch.Tensor]) -> int:
+    return sum(int(mask.sum()) for name, mask in batch.items() if name.endswith("attention_mask"))
 
 
 class StepCallback(TrainerCallback):
@@ -192,7 +227,18 @@ class StepCallback(TrainerCallback):
         outcome, job = self._trainer.outcome, self._trainer.job
         rate = (outcome.tokens - self._tokens_before) / max(time.monotonic() - self._started, 1e-9)
         total = len(self._trainer.work.batches)
-        job.progress(state.global_step, total, "training", loss=outcome.losses[-1], tokens_per_second=rate)
-        if job.stop_requested:
+        told = {"loss": outcome.losses[-1], "tokens_per_second": rate, **self._trainer.metrics()}
+        job.progress(state.global_step, total, "training", **told)
+        if self._trainer.stopping:
             control.should_save = True
             control.should_training_stop = True
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> datasets.Dataset:
+    """Rows as trl wants them."""
+    return datasets.Dataset.from_list([dict(row) for row in rows])
+
+
+def padding_token(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Id of the token that pads."""
+    return int(tokenizer.pad_token_id)  # pyright: ignore

@@ -1,8 +1,9 @@
 """The one trainer: trl's, with the extension points of `learners.loop`.
 
 Owns how one training run is executed: which trl trainer, its arguments, resuming, and refusing what broke. Knows
-neither methods nor stages, only what they ask for (`Recipe` and rows). `SFTTrainer` trains rows and `DPOTrainer` pairs;
-both get the same mixin, so a part works with either. Called by `learners.training` alone.
+neither methods nor stages, only what they ask for (`Recipe` and rows). The form of the rows decides: `SFTTrainer`
+trains rows, `DPOTrainer` pairs, `KTOTrainer` labels and `GRPOTrainer` prompts; all get the same mixin, so a part works
+with any of them. Called by `learners.training` alone.
 
 Deterministic: on one machine, with one number of threads, two runs of equal `Work` give equal weights, and so does a
 run that was killed and resumed. Not promised: equality across machines, thread counts, library versions, or on GPUs
@@ -12,36 +13,44 @@ whose kernels sum in varying order.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import datasets
 import torch
 from transformers import PrinterCallback
-from trl.trainer.dpo_config import DPOConfig
-from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
+from transformers.utils.import_utils import is_liger_kernel_available
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
-from learners import checkpoints
+from learners import checkpoints, ranks
 from learners.failures import Diverged, InvalidInput
-from learners.loop import Extended, Outcome, StepCallback, Work
+from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
+from learners.parts.packing import packed, refuse_leaks
 from learners.parts.penalties import negative_log_likelihood
+from learners.parts.views import learned_tokens
+from learners.policy_trainer import PromptTrainer
+from learners.preference_trainers import LabelTrainer, PairTrainer
+from learners.sharing import gather, refuse_unknown_sharing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from learners.parts.mix import Batch
     from learners.worker import Job
 
-__all__ = ["execute"]
+__all__ = ["execute", "fused_layers"]
 
 _CHECKPOINTS = "checkpoints"
+_OF_FORM = {"pairs": PairTrainer, "labels": LabelTrainer, "prompts": PromptTrainer}
 
 
 def execute(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job) -> Outcome:
     """Train `model` in place, from the latest complete checkpoint in `job.work` where there is one.
 
     Raises:
+        InvalidInput: several processes were started for what only one can do, or with weights shared out in a way that
+            cannot be saved.
         Diverged: a loss that is not finite, or ten times those of the first steps.
         StopRequested: the job was asked to stop; a checkpoint was written.
     """
@@ -49,12 +58,25 @@ def execute(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
         return Outcome()
     datasets.disable_progress_bars()
     os.environ["TQDM_DISABLE"] = "1"  # trl asks for it while it computes reference log-probabilities
-    trainer = (_PairTrainer if work.paired else _RowTrainer)(work, model, tokenizer, job)
+    trainer = _trainer(work, model, tokenizer, job)
+    refuse_unknown_sharing(trainer.accelerator.state)
     checkpoint = checkpoints.find(job.work / _CHECKPOINTS)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     job.check_stop()
+    gather(model)
     _refuse_broken(model)
     return trainer.outcome
+
+
+def _trainer(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job) -> Any:
+    if work.form != "rows" and ranks.count() > 1:
+        raise InvalidInput(
+            f"{ranks.count()} processes were started, and only rows are shared out, not {work.form}; unset "
+            "workers.accelerate_config for this method"
+        )
+    if work.form == "rows":
+        return _RowTrainer(work, model, tokenizer, job)
+    return _OF_FORM[work.form](work, model, tokenizer, job, _arguments(work, job))
 
 
 def _refuse_broken(model: PreTrainedModel) -> None:
@@ -69,52 +91,46 @@ class _RowTrainer(Extended, SFTTrainer):
 
     def __init__(self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job) -> None:
         self.work, self.job, self.outcome = work, job, Outcome()
-        self._rows = DataCollatorForLanguageModeling(pad_token_id=_pad(tokenizer))
+        self._rows = DataCollatorForLanguageModeling(pad_token_id=padding_token(tokenizer))
         arguments = SFTConfig(**_arguments(work, job), dataset_kwargs={"skip_prepare_dataset": True}, max_length=None)
         super().__init__(
-            model=model, args=arguments, train_dataset=_table(work.rows), processing_class=tokenizer,
+            model=model, args=arguments, train_dataset=table(work.rows), processing_class=tokenizer,
             callbacks=[StepCallback(self)],
         )  # fmt: skip
         self.remove_callback(PrinterCallback)
+        self._padding = padding_token(tokenizer)
+        self._packed: dict[str, Any] | None = None
+        if work.settings.packing:
+            refuse_leaks(model, work.rows)  # pyright: ignore[reportArgumentType]
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The packed batch is for the stage's own loss; what the method adds sees the rows."""
+        self._packed = inputs.pop("packed", None)
+        return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """On a GPU trl's, which saves memory by computing logits twice; on the CPU the same number in less time."""
+        batch = self._packed or inputs
         if torch.cuda.is_available():
-            return super()._stage_loss(model, inputs, *args, **kwargs)
-        return negative_log_likelihood(model, inputs)
+            return super()._stage_loss(model, batch, *args, **kwargs)
+        return negative_log_likelihood(model, batch)
 
     def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
-        rows = [self.work.rows[index] for index in new] + [self.work.remembered[index] for index in joined]
-        return self._rows(rows)
+        rows = self._of(new, joined)
+        batch, settings = self._rows(rows), self.work.settings
+        shorter = packed(rows, settings.max_length_tokens, self._padding) if settings.packing else None
+        return {**batch, "packed": shorter} if shorter else batch
+
+    def _learned(self, step: Batch) -> int:
+        return sum(map(learned_tokens, self._of(step.new, step.replayed if self.work.recipe.joined else ())))
+
+    def _of(self, new: Sequence[int], joined: Sequence[int]) -> list[Any]:
+        return [self.work.rows[index] for index in new] + [self.work.remembered[index] for index in joined]
 
 
-class _PairTrainer(Extended, DPOTrainer):
-    """ca: preferences, against the parent as reference policy.
-
-    The reference log-probabilities are computed once, before the first step, while the weights still are the parent's.
-    """
-
-    def __init__(self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job) -> None:
-        self.work, self.job, self.outcome = work, job, Outcome()
-        self._rows = DataCollatorForLanguageModeling(pad_token_id=_pad(tokenizer))
-        self._pairs = DataCollatorForPreference(pad_token_id=_pad(tokenizer))
-        arguments = DPOConfig(**_arguments(work, job), precompute_ref_log_probs=True, max_length=None)
-        super().__init__(
-            model=model, args=arguments, train_dataset=_table(work.rows), processing_class=tokenizer,
-            callbacks=[StepCallback(self)],
-        )  # fmt: skip
-        self.remove_callback(PrinterCallback)
-        if "ref" in getattr(model, "peft_config", {}):
-            model.delete_adapter("ref")
-
-    def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
-        """The rows are tokens already."""
-        return dataset
-
-    def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
-        if joined:
-            raise InvalidInput("rehearsed rows are no preferences and cannot join a batch of pairs; rehearse by a term")
-        return self._pairs([self.train_dataset[index] for index in new])
+def fused_layers(*, on_gpu: bool, liger: bool) -> bool:
+    """Whether liger-kernel's layers (extra `gpu`) take the place of the model's: on a GPU where it is installed."""
+    return on_gpu and liger
 
 
 def _arguments(work: Work, job: Job) -> dict[str, Any]:
@@ -128,10 +144,13 @@ def _arguments(work: Work, job: Job) -> dict[str, Any]:
         "optim": "adamw_torch",
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
+        "average_tokens_across_devices": ranks.count() == 1,  # else the batch's weights do it, for every loss
         "seed": work.seed,
         "bf16": on_gpu and torch.cuda.is_bf16_supported(),
         "use_cpu": not on_gpu,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": work.settings.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if work.settings.gradient_checkpointing else None,
+        "use_liger_kernel": fused_layers(on_gpu=on_gpu, liger=is_liger_kernel_available()),
         "save_strategy": "steps",
         "save_steps": work.settings.checkpoint_steps,
         "logging_strategy": "no",
@@ -141,11 +160,3 @@ def _arguments(work: Work, job: Job) -> dict[str, Any]:
         "remove_unused_columns": False,
         **(work.recipe.trainer or {}),
     }
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> datasets.Dataset:
-    return datasets.Dataset.from_list([dict(row) for row in rows])
-
-
-def _pad(tokenizer: PreTrainedTokenizerBase) -> int:
-    return int(tokenizer.pad_token_id)  # pyright: ignore

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from learners import durable, weights
+from learners import durable, ranks, weights
 from learners.failures import InvalidInput
 from learners.job import TrainResult, TrainSpec
 from learners.loop import Outcome, Work
@@ -24,7 +24,7 @@ from learners.methods import load_method, settings_for
 from learners.methods.contract import Material, Recipe, Run, Settings, Sources
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.parts.mix import Batch, Order, Replay, plan_batches
-from learners.parts.views import PairRow, Row, rehearsal_rows, without_held_out
+from learners.parts.views import VIEWS, AnyRow, Form, View, rehearsable, rehearsal_rows, without_held_out
 from learners.records import Record, read_records
 from learners.stages import StageInfo, stage_info
 from learners.trainer import execute
@@ -68,18 +68,22 @@ def train(spec: dict[str, Any], job: Job) -> TrainResult:
         rows=material.rows,
         remembered=material.remembered,
         batches=_batches(task, material, recipe),
-        paired=task.stage.paired,
+        form=material.form,
         recipe=recipe,
         settings=task.settings,
         seed=task.order.seed,
     )
+    trainable = sum(weight.numel() for weight in run.model.parameters() if weight.requires_grad)
     outcome = execute(work, run.model, material.tokenizer, job)
+    if ranks.rank() > 0:
+        # the first process saves what all of them have
+        return _result(task, material, work, outcome, trainable=trainable, digest="")
     for callback in recipe.after_training:
         callback()
     model = recipe.finish(run.model) if recipe.finish else run.model
     saved = weights.save_weights(model, material.tokenizer, task.folder)
     digest = _finish(task, material, saved, job.request.job_id)
-    return _result(task, material, work, outcome, digest=digest)
+    return _result(task, material, work, outcome, trainable=trainable, digest=digest)
 
 
 def prepared(order: TrainSpec, job: Job) -> Material:
@@ -121,18 +125,23 @@ def _sources(task: _Task) -> Sources:
     )
 
 
-def _material(task: _Task, records: Sequence[Record], tokenizer: PreTrainedTokenizerBase) -> Material:
+def _material(
+    task: _Task, records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, form: Form | None
+) -> Material:
     limit = task.settings.max_length_tokens
-    views = [(record, rows) for record in records if (rows := task.stage.rows(record, tokenizer, limit))]
+    view = VIEWS[form] if form else View(task.stage.kinds, task.stage.rows)
+    fitting = [record for record in records if record.kind in view.kinds]
+    views = [(record, rows) for record in fitting if (rows := view.rows(record, tokenizer, limit))]
     if not views:
         raise InvalidInput(
-            f"nothing in {task.order.data.name!r} can be learned by stage {task.order.stage!r}: it takes records of "
-            f"kind {', '.join(task.stage.kinds)} with prompts shorter than max_length_tokens={limit}; select other "
-            "records"
+            f"nothing in {task.order.data.name!r} can be learned by stage {task.order.stage!r} with method "
+            f"{task.order.method!r}: it takes records of kind {', '.join(view.kinds)} with prompts shorter than "
+            f"max_length_tokens={limit}; select other records"
         )
     return Material(
         records=[record for record, _ in views],
         rows=[row for _, rows in views for row in rows],
+        form=form or task.stage.form,
         remembered=[
             row
             for item in task.memory.items
@@ -153,6 +162,7 @@ def _wrapped(task: _Task, sources: Sources, material: Material) -> PreTrainedMod
             rank=settings.lora_rank,
             alpha=settings.lora_alpha,
             full_weights=settings.full_weights,
+            targets=settings.lora_targets,
             seed=task.order.seed,
         )
     return model.to(weights.best_device())  # pyright: ignore
@@ -184,14 +194,14 @@ def _batches(task: _Task, material: Material, recipe: Recipe) -> list[Batch]:
     return plan_batches(lengths, settings.batch_size, settings.epochs, seed, replay)
 
 
-def _length(row: Row | PairRow) -> int:
-    return sum(len(ids) for name, ids in row.items() if name != "labels")  # pyright: ignore
+def _length(row: AnyRow) -> int:
+    return sum(len(ids) for name, ids in row.items() if name.endswith("_ids"))  # pyright: ignore
 
 
 def _finish(task: _Task, material: Material, saved: weights.Saved, job_id: str) -> str:
     """Write what stands beside the weights, the manifest last; return the version's digest."""
     order, settings, parent = task.order, task.settings, task.parent.spec
-    learned = [Remembered(stage=order.stage, record=record) for record in material.records]
+    learned = [Remembered(stage=order.stage, record=record) for record in material.records if rehearsable(record)]
     memory = task.memory.remember(order.stage, learned, capacity=settings.memory_records, seed=order.seed)
     memory.write(task.folder / "memory")
     write_data(task.folder, material.records)
@@ -209,7 +219,9 @@ def _finish(task: _Task, material: Material, saved: weights.Saved, job_id: str) 
     return durable.write_manifest(task.folder)
 
 
-def _result(task: _Task, material: Material, work: Work, outcome: Outcome, *, digest: str) -> TrainResult:
+def _result(
+    task: _Task, material: Material, work: Work, outcome: Outcome, *, trainable: int, digest: str
+) -> TrainResult:
     return TrainResult(
         version_id=task.order.version_id,
         records=len(material.records),
@@ -218,5 +230,6 @@ def _result(task: _Task, material: Material, work: Work, outcome: Outcome, *, di
         steps=len(work.batches),
         first_loss=outcome.losses[0] if outcome.losses else 0.0,
         last_loss=outcome.losses[-1] if outcome.losses else 0.0,
+        trainable_parameters=trainable,
         digest=digest,
     )

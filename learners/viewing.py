@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "View", "ViewResult", "ViewSpec", "views"]
 
-Role = Literal["new", "rehearsed", "chosen", "rejected"]
+Role = Literal["new", "rehearsed", "chosen", "rejected", "approved", "disapproved", "prompt"]
 
 _IGNORED = -100
 
@@ -49,8 +49,9 @@ class View(_Frozen):
     """One row as the trainer gets it.
 
     Attributes:
-        role: `chosen` and `rejected` are the two rows of one preference; of the latter, `learned` means made less
-            likely.
+        role: `chosen` and `rejected` are the two rows of one preference, `approved` and `disapproved` judged answers;
+            of `rejected` and `disapproved`, `learned` means made less likely. Of a `prompt` nothing is learned but
+            what the model itself will answer.
     """
 
     role: Role
@@ -114,7 +115,13 @@ def _sequences(row: Mapping[str, Any], role: Role) -> list[tuple[Role, list[int]
     if "prompt_ids" not in row:
         return [(role, row["input_ids"], row["labels"])]
     prompt: list[int] = row["prompt_ids"]
-    sides: tuple[tuple[Role, list[int]], ...] = (("chosen", row["chosen_ids"]), ("rejected", row["rejected_ids"]))
+    sides: list[tuple[Role, list[int]]]
+    if "chosen_ids" in row:
+        sides = [("chosen", row["chosen_ids"]), ("rejected", row["rejected_ids"])]
+    elif "label" in row:
+        sides = [("approved" if row["label"] else "disapproved", row["completion_ids"])]
+    else:
+        sides = [("prompt", [])]
     return [(side, [*prompt, *answer], [*[_IGNORED] * len(prompt), *answer]) for side, answer in sides]
 
 

@@ -16,8 +16,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from learners import ranks
 from learners.failures import InvalidInput
 from learners.parts import extensions
+from learners.parts.targets import LoraTargets, target_modules
 from learners.versions import Version, read_version
 
 if TYPE_CHECKING:
@@ -68,8 +70,10 @@ def load(folder: Path, *, dtype: Dtype = "float32", device: str | None = None, v
 
 
 def best_device() -> str:
-    """`cuda` where there is a GPU that torch can use, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """`cuda` where there is a GPU that torch can use, else `cpu`; of several processes, each has its own GPU."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    return f"cuda:{ranks.local_rank()}" if ranks.count() > 1 else "cuda"
 
 
 def read_weights(folder: Path, dtype: Dtype = "float32") -> PreTrainedModel:
@@ -87,18 +91,23 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def trainable(version: Version, *, rank: int, alpha: int, full_weights: bool, seed: int) -> PreTrainedModel:
+def trainable(
+    version: Version, *, rank: int, alpha: int, full_weights: bool, seed: int, targets: LoraTargets = "auto"
+) -> PreTrainedModel:
     """Load a parent for training.
 
     Args:
         version: the parent, already verified.
-        rank, alpha: of a new adapter on all linear layers; a parent's adapter is continued as it is.
+        rank, alpha, targets: of a new adapter; a parent's adapter is continued as it is.
         full_weights: train every weight; a parent's adapter is merged into them first.
         seed: of a new adapter's random half (the other half is zero, so it changes nothing at first).
 
     Returns:
         A `PeftModel` whose only adapter `default` is trainable, or with `full_weights` a plain model. A parent's
         extension is attached and not trained.
+
+    Raises:
+        InvalidInput: see `learners.parts.targets.target_modules`.
     """
     model = read_weights(version.weights)
     if version.adapter:
@@ -107,16 +116,23 @@ def trainable(version: Version, *, rank: int, alpha: int, full_weights: bool, se
         )
         model = merged(adapted).requires_grad_(True) if full_weights else adapted  # pyright: ignore
     elif not full_weights:
-        model = new_adapter(model, rank=rank, alpha=alpha, seed=seed)
+        model = new_adapter(model, rank=rank, alpha=alpha, seed=seed, targets=targets)
     if version.extension:
         extensions.read(version.extension, model).attach(model)  # pyright: ignore[reportArgumentType]
     return model  # pyright: ignore[reportReturnType]
 
 
-def new_adapter(model: PreTrainedModel, *, rank: int, alpha: int, seed: int) -> PreTrainedModel:
-    """Wrap a plain model with a fresh LoRA adapter on all linear layers, which changes nothing until it is trained."""
+def new_adapter(
+    model: PreTrainedModel, *, rank: int, alpha: int, seed: int, targets: LoraTargets = "auto"
+) -> PreTrainedModel:
+    """Wrap a plain model with a fresh LoRA adapter, which changes nothing until it is trained.
+
+    Raises:
+        InvalidInput: see `learners.parts.targets.target_modules`.
+    """
     torch.manual_seed(seed)
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    layers = target_modules(model, targets)
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=layers, task_type="CAUSAL_LM")
     return get_peft_model(model, config)  # pyright: ignore[reportReturnType, reportArgumentType]
 
 

@@ -31,7 +31,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from learners import confinement
+from learners import confinement, ranks
 from learners.durable import MANIFEST, DamagedFolder, IncompleteFolder, verify, write_atomic, write_manifest
 from learners.failures import Diverged, InvalidInput, StopRequested, classify
 from learners.job import JobRequest, Progress
@@ -51,12 +51,13 @@ class Job:
     Attributes:
         folder: the job folder; `work` below it is kept between attempts, `output` becomes the result.
         request: the validated `job.json`.
+        seat: where progress and output go; the job folder itself but for further processes of the job.
     """
 
-    def __init__(self, folder: Path, request: JobRequest) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, request: JobRequest, seat: Path | None = None) -> None:
+        self.folder = seat or folder
         self.work = folder / "work"
-        self.output = folder / "output"
+        self.output = self.folder / "output"
         self.request = request
         self.stop_requested = False
         self._halfway = False
@@ -111,8 +112,13 @@ def run(argv: Sequence[str], handlers: Mapping[str, str]) -> int:
         return _WRONG_ARGUMENTS
     try:
         confinement.bind_to_parent()
-        with confinement.alone_in(folder):
-            return _DONE if _is_complete(folder) else _attempt(folder, handlers)
+        seat = ranks.seat(folder)
+        seat.mkdir(parents=True, exist_ok=True)
+        with confinement.alone_in(seat):
+            code = _DONE if _is_complete(folder) else _attempt(folder, seat, handlers)
+            if seat != folder:
+                shutil.rmtree(seat)
+            return code
     except confinement.Orphaned as error:
         sys.stderr.write(f"{error}\n")
         return _ORPHANED
@@ -121,31 +127,34 @@ def run(argv: Sequence[str], handlers: Mapping[str, str]) -> int:
         return _FAILED
 
 
-def _attempt(folder: Path, handlers: Mapping[str, str]) -> int:
-    _clear_last_attempt(folder)
-    with Meter(folder) as meter:
+def _attempt(folder: Path, seat: Path, handlers: Mapping[str, str]) -> int:
+    _clear_last_attempt(seat)
+    with Meter(seat) as meter:
         try:
-            _work(folder, handlers, meter)
+            _work(folder, seat, handlers, meter)
         except (StopRequested, KeyboardInterrupt):
-            (folder / "stopped").touch()
+            (seat / "stopped").touch()
             return _STOPPED
         except (Exception, SystemExit) as error:  # noqa: BLE001 - this is where every failure gets its name
             confinement.lift_memory_limit()
             traceback.print_exception(error)
-            write_atomic(folder / "failure.json", classify(error).model_dump_json(indent=2))
+            if not (folder / "failure.json").exists():  # of several processes, the first one to fail knows why
+                write_atomic(folder / "failure.json", classify(error).model_dump_json(indent=2))
             return _FAILED
     return _DONE
 
 
-def _work(folder: Path, handlers: Mapping[str, str], meter: Meter) -> None:
-    job = Job(folder, _read_request(folder))
+def _work(folder: Path, seat: Path, handlers: Mapping[str, str], meter: Meter) -> None:
+    job = Job(folder, _read_request(folder), seat)
     confinement.apply(job.request.limits)
     signal.signal(signal.SIGTERM, lambda *_: setattr(job, "stop_requested", True))
     job.progress(0, 1, f"{job.request.kind} starts")
     job.crash_point("started")
     handler = _resolve(job.request.kind, handlers)
     meter.track_energy()
-    _deliver(job, handler(job.request.spec, job), meter)
+    result = handler(job.request.spec, job)
+    if ranks.rank() == 0:
+        _deliver(job, result, meter)
 
 
 def _deliver(job: Job, result: BaseModel, meter: Meter) -> None:

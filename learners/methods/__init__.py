@@ -11,7 +11,6 @@ An entry point is code that whoever installed the package chose to run; nothing 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -24,15 +23,16 @@ from learners.job import Stage
 from learners.methods.contract import Settings
 from learners.methods.info import InformationKind, MethodInfo, Need, ServingForm
 from learners.methods.table_ca import CA
+from learners.methods.table_cit import CIT
 from learners.methods.table_cpt import CPT
+from learners.nearest import did_you_mean
 from learners.stages import stage_info
 
 __all__ = [
-    "METHODS", "InformationKind", "MethodInfo", "Need", "ServingForm", "load_method", "methods", "nearest",
-    "settings_for",
+    "METHODS", "InformationKind", "MethodInfo", "Need", "ServingForm", "load_method", "methods", "settings_for",
 ]  # fmt: skip
 
-METHODS: dict[str, MethodInfo] = {**CPT, **CA}
+METHODS: dict[str, MethodInfo] = {**CPT, **CIT, **CA}
 """Every method that comes with cld, by id."""
 
 
@@ -66,15 +66,9 @@ def load_method(name: str) -> ModuleType:
     """
     known = methods()
     if name not in known:
-        raise InvalidInput(
-            f"unknown method {name!r}; did you mean {nearest(name)!r}? known methods: {', '.join(sorted(known))}"
-        )
+        hint = did_you_mean(name, known, "none is like it;")
+        raise InvalidInput(f"unknown method {name!r}; {hint} known methods: {', '.join(sorted(known))}")
     return import_module(known[name].module)
-
-
-def nearest(name: str) -> str:
-    """The method whose id is most like `name`."""
-    return difflib.get_close_matches(name, sorted(methods()), n=1, cutoff=0.0)[0]
 
 
 def settings_for(method: str, stage: Stage, given: Mapping[str, Any]) -> Settings:

@@ -18,7 +18,6 @@ compose again and trains on from its checkpoint, so the three depend on their ar
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +25,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from learners.nearest import did_you_mean
 from learners.parts.memory import ReplayMemory
 from learners.parts.mix import Batch, Order
-from learners.parts.views import PairRow, Row
+from learners.parts.rewards import Answer
+from learners.parts.targets import LoraTargets
+from learners.parts.views import AnyRow, Form, Row
 from learners.records import Record
 
 if TYPE_CHECKING:
@@ -49,7 +51,11 @@ class Settings(BaseModel):
         batch_size: new records in a step.
         max_length_tokens: longer texts are split, longer answers cut.
         lora_rank, lora_alpha: of a new adapter; a parent's adapter is continued with its own.
+        lora_targets: layers of a new adapter, see `learners.parts.targets`.
         full_weights: train every weight and write a full-weight version, instead of an adapter.
+        packing: several short rows in one sequence, see `learners.parts.packing`; the loss is that of the rows alone.
+            Concerns the stage's own loss of rows; pairs, judged answers and prompts are never packed.
+        gradient_checkpointing: compute a block's activations again instead of keeping them: less memory, more time.
         memory_records: size of the replay memory that the new version keeps.
         checkpoint_steps: steps between two checkpoints.
     """
@@ -62,7 +68,10 @@ class Settings(BaseModel):
     max_length_tokens: int = Field(default=512, ge=8)
     lora_rank: int = Field(default=16, ge=1)
     lora_alpha: int = Field(default=32, ge=1)
+    lora_targets: LoraTargets = "auto"
     full_weights: bool = False
+    packing: bool = False
+    gradient_checkpointing: bool = False
     memory_records: int = Field(default=256, ge=0)
     checkpoint_steps: int = Field(default=25, ge=1)
 
@@ -77,8 +86,8 @@ class Settings(BaseModel):
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-    return f"unknown setting {key!r}; did you mean {near[0]!r}? known settings: {', '.join(sorted(known))}"
+    hint = did_you_mean(key, known, "none is like it;")
+    return f"unknown setting {key!r}; {hint} known settings: {', '.join(sorted(known))}"
 
 
 @dataclass(frozen=True)
@@ -87,13 +96,15 @@ class Material:
 
     Attributes:
         records: what is learned: listed in the version's data.jsonl and offered to its replay memory.
-        rows: their training rows; pairs in a stage of preferences.
+        rows: their training rows.
+        form: of those rows; it decides which of trl's trainers runs.
         remembered: rows that may be rehearsed.
         tokenizer: that made them; the new version is saved with it.
     """
 
     records: Sequence[Record]
-    rows: Sequence[Row] | Sequence[PairRow]
+    rows: Sequence[AnyRow]
+    form: Form
     remembered: Sequence[Row]
     tokenizer: PreTrainedTokenizerBase
 
@@ -111,7 +122,7 @@ class Sources:
         tokenizer: the parent's.
         memory_folder: the new version's memory folder, a copy of the parent's: method state is read and written here.
         seed: of everything random.
-        views: (records, tokenizer) -> what they are to the stage: the `Material` of a method without `prepare`.
+        views: (records, tokenizer, form) -> their `Material`; without a form, what they are to the stage.
         model: () -> the parent in evaluation mode without gradients, to score or to generate with; read anew each time.
     """
 
@@ -123,18 +134,28 @@ class Sources:
     tokenizer: PreTrainedTokenizerBase
     memory_folder: Path
     seed: int
-    views: Callable[[Sequence[Record], PreTrainedTokenizerBase], Material]
+    views: Callable[[Sequence[Record], PreTrainedTokenizerBase, Form | None], Material]
     model: Callable[[], PreTrainedModel]
 
     def material(
-        self, records: Sequence[Record] | None = None, *, tokenizer: PreTrainedTokenizerBase | None = None
+        self,
+        records: Sequence[Record] | None = None,
+        *,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        form: Form | None = None,
     ) -> Material:
-        """The stage's own view of `records`, or of all of its records.
+        """Records as training rows.
+
+        Args:
+            records: None for all that the stage learns from, or with a `form` all of the selection that has it.
+            tokenizer: None for the parent's.
+            form: None for the stage's own; see `learners.parts.views.VIEWS`.
 
         Raises:
             learners.failures.InvalidInput: not one of them gives a row.
         """
-        return self.views(self.records if records is None else records, tokenizer or self.tokenizer)
+        own = self.records if form is None else [*self.records, *self.others]
+        return self.views(own if records is None else records, tokenizer or self.tokenizer, form)
 
 
 @dataclass(frozen=True)
@@ -157,7 +178,8 @@ class Step:
     """What a loss is computed from: the rows of one batch as tensors, and the moment.
 
     Attributes:
-        new: input_ids, labels and attention_mask (each rows x tokens); in a stage of preferences, trl's pair batch.
+        new: input_ids, labels and attention_mask (each rows x tokens); of rows in another form, trl's batch of that
+            form, which has an attention_mask, too.
         rehearsal: the rehearsed rows, in the form of `new`; None when there are none. They are no part of the stage's
             own loss, so a term says what they are worth; with `Recipe.joined` they are in `new`.
     """
@@ -222,7 +244,8 @@ class Recipe:
         after_training: called once when the last step is done, e.g. to write method state into `Run.memory_folder`.
         finish: trained model -> the model that is saved, e.g. its merge; a `PeftModel` becomes an adapter version, a
             plain model a full-weight version.
-        trainer: arguments of the stage's trl configuration, e.g. `beta` of DPO.
+        reward: what answers to prompts are worth, one number each; rows in the form `prompts` need it.
+        trainer: arguments of the form's trl configuration, e.g. `beta` of DPO.
     """
 
     replay_share: float = 0.0
@@ -236,4 +259,5 @@ class Recipe:
     state: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
     after_training: tuple[Callable[[], None], ...] = ()
     finish: Callable[[PreTrainedModel], PreTrainedModel] | None = None
+    reward: Callable[[Sequence[Answer]], list[float]] | None = None
     trainer: Mapping[str, Any] | None = None

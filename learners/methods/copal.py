@@ -1,13 +1,16 @@
 """COPAL: continual pruning; what every data set so far needs is kept, the rest of the weights is set to zero.
 
-Malla et al. 2024, COPAL (arXiv:2405.02347). Nothing is trained: the new records are calibration data. The importance of
-a weight, |W| * ||x||, is summed over all data sets of the lineage, and the mask is cut from the dense weights of its
-first version, not from pruned ones: a weight that was zeroed once would keep its zero for ever. Both are kept in the
-method memory, `memory/importance.safetensors` and `memory/dense.safetensors`.
+Malla et al. 2024, COPAL (arXiv:2405.02347). Nothing is trained: the new records are calibration data. What a layer puts
+out changes with the gradient W X X^T when weights W and inputs X are perturbed in proportion to themselves, so the
+importance of a weight is |W * (W X X^T)|. It is summed over all data sets of the lineage, and the mask is cut from the
+dense weights of its first version, not from pruned ones: a weight that was zeroed once would keep its zero for ever.
+Both are kept in the method memory, `memory/importance.safetensors` and `memory/dense.safetensors`. Blocks are pruned
+from the first to the last, and each sees inputs that came through pruned ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -15,8 +18,9 @@ from pydantic import Field
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import keep
-from learners.parts.linears import input_norms, linears
+from learners.parts.linears import input_norms, linears, through_blocks
 from learners.parts.mix import Batch, Order
+from learners.parts.views import Row
 
 if TYPE_CHECKING:
     import torch
@@ -35,12 +39,16 @@ class Settings(contract.Settings):
         sparsity: part of each row of each weight that becomes zero; 0 changes nothing.
         pattern: `rows` prunes each row as a whole, `2:4` two of every four neighbours (half of all, whatever
             `sparsity` above 0 says), which GPUs compute faster.
+        importance: `sensitivity` as above, or `norm`, |W| * ||x|| (Sun et al. 2024, Wanda, arXiv:2306.11695) on inputs
+            of the dense model: cheaper, and independent of the order of the data sets. On the tiny model, half pruned
+            for two halves of what it knew, one after the other, 0.32 and 0.30 nats against 0.32 and 0.25.
         calibration_rows: most rows that the importance is measured on.
     """
 
     full_weights: bool = True
     sparsity: float = Field(default=0.5, ge=0, lt=1)
     pattern: Literal["rows", "2:4"] = "rows"
+    importance: Literal["sensitivity", "norm"] = "sensitivity"
     calibration_rows: int = Field(default=128, ge=1)
 
 
@@ -69,26 +77,38 @@ def _pruned(run: Run, model: PreTrainedModel) -> PreTrainedModel:
     layers = linears(model)
     dense = keep.read(run.memory_folder, _DENSE) or {name: layer.weight.detach() for name, layer in layers.items()}
     keep.write(run.memory_folder, _DENSE, dense)
+    past = keep.read(run.memory_folder, _IMPORTANCE)
+    found: dict[str, torch.Tensor] = {}
+
+    def prune(name: str, present: torch.Tensor) -> None:
+        present = present / present.norm()
+        found[name] = present if past is None else present + past[name].to(present.device)
+        layers[name].weight.mul_(_mask(found[name], settings))
+
     with torch.no_grad():
         for name, layer in layers.items():
             layer.weight.copy_(dense[name])
-        importance = _accumulated(run, model)
-        for name, layer in layers.items():
-            layer.weight.mul_(_mask(importance[name], settings))
-    keep.write(run.memory_folder, _IMPORTANCE, importance)
+        _measure(model, run.new[: settings.calibration_rows], settings, prune)
+    keep.write(run.memory_folder, _IMPORTANCE, found)
     return model
 
 
-def _accumulated(run: Run, model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Importance of each dense weight for this data set, each layer scaled to norm 1, added to that of earlier ones."""
-    norms = input_norms(model, run.new[: run.settings.calibration_rows])
-    past = keep.read(run.memory_folder, _IMPORTANCE)
-    found: dict[str, torch.Tensor] = {}
-    for name, layer in linears(model).items():
-        present = layer.weight.detach().abs() * norms[name]
-        present = present / present.norm()
-        found[name] = present if past is None else present + past[name].to(present.device)
-    return found
+def _measure(
+    model: PreTrainedModel, rows: Sequence[Row], settings: Settings, prune: Callable[[str, torch.Tensor], None]
+) -> None:
+    """Tell `prune` the importance that each weight of each layer (outputs x inputs) has for `rows`."""
+    layers = linears(model)
+    if settings.importance == "norm":
+        for name, norm in input_norms(model, rows).items():
+            prune(name, layers[name].weight.abs() * norm)
+        return
+
+    def change(moments: Mapping[str, torch.Tensor]) -> None:
+        for name, moment in moments.items():
+            weight = layers[name].weight
+            prune(name, (weight * (weight @ moment.to(weight.dtype))).abs())
+
+    through_blocks(model, rows, change)
 
 
 def _mask(importance: torch.Tensor, settings: Settings) -> torch.Tensor:

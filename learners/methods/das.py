@@ -2,18 +2,21 @@
 
 Ke et al. 2023, Continual Pre-training of Language Models (arXiv:2302.03241). Before a lineage's first stage the
 importance of every unit for general knowledge is estimated from the model's own robustness, after each stage that for
-what was learned; the largest of them scales the steps of later stages. The forward pass is not masked.
+what was learned; the largest of them scales the steps of later stages. The forward pass of the likelihood is not
+masked; a contrastive term, off unless asked for, sets what is learned apart from what the important units alone make of
+it.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from learners.methods import contract
-from learners.methods.contract import Recipe, Run
+from learners.methods.contract import LossTerm, Recipe, Run
 from learners.parts import units
+from learners.parts.contrast import Contrast
 from learners.parts.updates import Scale
 
 __all__ = ["Settings", "compose"]
@@ -27,7 +30,10 @@ class Settings(contract.Settings):
         strength: factor of every importance; 0 is plain fine-tuning.
         apply_to: `update` scales what a step changed; `gradient` is faithful to the released code, and changes almost
             nothing, because Adam divides constant factors out.
-        noise: dropout rate of the two passes that general importance is estimated from.
+        noise: dropout rate of the passes that general importance is estimated from and that are contrasted.
+        contrast_weight: of the contrastive term; 1 in the paper. It costs three more passes a step, and on the tiny
+            model what was known stayed no better with it (0.55 nats against 0.52), and less was learned (3.96 against
+            3.71).
         importance_rows: most rows that an importance is estimated on.
     """
 
@@ -35,6 +41,7 @@ class Settings(contract.Settings):
     strength: float = Field(default=1.0, ge=0, le=1)
     apply_to: Literal["update", "gradient"] = "update"
     noise: float = Field(default=0.1, ge=0, lt=1)
+    contrast_weight: float = Field(default=0.0, ge=0)
     importance_rows: int = Field(default=64, ge=1)
 
 
@@ -51,10 +58,23 @@ def compose(run: Run) -> Recipe:
         present = units.normalised(units.domain_importance(run.model, rows))
         units.write(run.memory_folder, units.accumulated(so_far, present))
 
+    return Recipe(losses=_contrast(run, so_far), **_scaled(run, so_far), after_training=(write,))
+
+
+def _contrast(run: Run, important: units.Units) -> tuple[LossTerm, ...]:
+    settings: Settings = run.settings
+    if not settings.contrast_weight:
+        return ()
+    return (Contrast(important, noise=settings.noise, weight=settings.contrast_weight, seed=run.seed),)
+
+
+def _scaled(run: Run, important: units.Units) -> dict[str, Any]:
+    """The parts of a recipe that let a unit take the smaller steps, the more it mattered."""
+    settings: Settings = run.settings
     if not settings.strength:
-        return Recipe(after_training=(write,))
-    weighted = {name: value * settings.strength for name, value in so_far.items()}
+        return {}
+    weighted = {name: value * settings.strength for name, value in important.items()}
     scale = Scale(units.shares_of_update(run.model, weighted))
     if settings.apply_to == "gradient":
-        return Recipe(before_step=(scale.scale_gradients,), after_training=(write,))
-    return Recipe(before_step=(scale.remember,), after_step=(scale.apply,), after_training=(write,))
+        return {"before_step": (scale.scale_gradients,)}
+    return {"before_step": (scale.remember,), "after_step": (scale.apply,)}

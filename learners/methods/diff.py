@@ -1,7 +1,8 @@
 """Training on differences: of a document that was learned before, only what is new in it is learned.
 
 Jang et al. 2022, TemporalWiki (arXiv:2204.14211). A document is known again by its source and title. The version keeps
-the text of every document, so that the next one can be compared with it.
+the text of every document, so that the next one can be compared with it; the probes made from the next one say whether
+they ask for what changed or for what stayed (`monitors.gaps.changes`).
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from pydantic import Field, field_validator
 
 from learners.methods import contract
 from learners.methods.contract import Recipe, Run
+from learners.parts import row_numbers
 from learners.parts.mix import weighted
 from learners.parts.schedule import rewarm_redecay, warm_hold_decay
-from learners.parts.views import rehearsal_rows
 
 __all__ = ["Settings", "compose"]
 
@@ -64,9 +64,6 @@ def compose(run: Run) -> Recipe:
 
 def _rows_by_source(run: Run) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = {}
-    start = 0
-    for record in run.records:
-        count = len(rehearsal_rows(record, run.tokenizer, run.settings.max_length_tokens))
-        groups.setdefault(record.source, []).extend(range(start, start + count))
-        start += count
+    for record, rows in row_numbers.of_records(run):
+        groups.setdefault(record.source, []).extend(rows)
     return groups

@@ -7,20 +7,16 @@ answers of the base model; which record belongs to which task is kept in `memory
 
 from __future__ import annotations
 
-import json
 from functools import partial
-from pathlib import Path
 
 from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Recipe, Run
+from learners.parts import tasks
 from learners.parts.mix import by_task
-from learners.parts.views import rehearsal_rows
 
 __all__ = ["Settings", "compose"]
-
-_FILE = "tasks.json"
 
 
 class Settings(contract.Settings):
@@ -36,33 +32,9 @@ class Settings(contract.Settings):
 def compose(run: Run) -> Recipe:
     """Draw whole batches of earlier tasks; afterwards write down what this task is."""
     settings: Settings = run.settings
-    known = _read(run.memory_folder)
-
-    def write() -> None:
-        number = 1 + max(known.values(), default=0)
-        tasks = {**known, **{record.id: number for record in run.records if record.id not in known}}
-        run.memory_folder.mkdir(parents=True, exist_ok=True)
-        (run.memory_folder / _FILE).write_text(json.dumps(tasks, sort_keys=True) + "\n", encoding="utf-8")
-
+    earlier = [[row for _, rows in items for row in rows] for items in tasks.remembered_by_task(run).values()]
     return Recipe(
-        plan=partial(by_task, tasks=_rows_by_task(run, known), share=settings.earlier_share),
+        plan=partial(by_task, tasks=earlier, share=settings.earlier_share),
         joined=True,
-        after_training=(write,),
+        after_training=(partial(tasks.write, run),),
     )
-
-
-def _rows_by_task(run: Run, known: dict[str, int]) -> list[list[int]]:
-    """For each earlier task, the indices of its rows in `run.remembered`; task 0 is whatever no version wrote down."""
-    tasks: dict[int, list[int]] = {}
-    start = 0
-    for item in run.memory.items:
-        limit = run.settings.max_length_tokens
-        count = len(rehearsal_rows(item.record, run.tokenizer, limit, complete=item.complete))
-        tasks.setdefault(known.get(item.record.id, 0), []).extend(range(start, start + count))
-        start += count
-    return [tasks[number] for number in sorted(tasks)]
-
-
-def _read(folder: Path) -> dict[str, int]:
-    path = folder / _FILE
-    return json.loads(path.read_bytes()) if path.exists() else {}

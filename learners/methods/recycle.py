@@ -2,7 +2,8 @@
 
 Qin et al. 2023, Recyclable Tuning for Continual Pre-training (arXiv:2305.08702). The parent is the new base; the donor
 is a version tuned on the old one. `initialise` starts from the donor's adapter on the new base, `distil_weight` learns
-from the donor's answers, and both together do best in the paper. With neither it is plain fine-tuning.
+from the donor's answers, (1 - alpha) * L + alpha * T^2 * KL(donor || student), and both together do best in the paper.
+With neither it is plain fine-tuning.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from pydantic import Field
 
 from learners.failures import InvalidInput
 from learners.methods import contract
-from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.methods.contract import Material, Recipe, Run, Sources, Step
 from learners.parts.distill import Distillation
+from learners.parts.penalties import negative_log_likelihood
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from transformers import PreTrainedModel
 
     from learners.versions import Version
@@ -32,13 +35,13 @@ class Settings(contract.Settings):
     Attributes:
         donor: id of the version that was tuned on the old base; it lies beside the parent.
         initialise: start from the donor's adapter instead of an empty one.
-        distil_weight: alpha, weight of the donor's answers; 0 leaves them out.
+        distil_weight: alpha, the share of the loss that the donor's answers have; 0 leaves them out.
         temperature: T of the distillation.
     """
 
     donor: str = Field(default="", pattern=r"^[a-z0-9-]{0,64}$")
     initialise: bool = True
-    distil_weight: float = Field(default=1.0, ge=0)
+    distil_weight: float = Field(default=0.7, ge=0, le=1)
     temperature: float = Field(default=5.0, gt=0)
 
 
@@ -61,6 +64,7 @@ def wrap(sources: Sources, material: Material) -> PreTrainedModel:
             rank=settings.lora_rank,
             alpha=settings.lora_alpha,
             full_weights=settings.full_weights,
+            targets=settings.lora_targets,
             seed=sources.seed,
         )
     adapter = _adapter(parent, settings)
@@ -110,4 +114,8 @@ def compose(run: Run) -> Recipe:
         weight=settings.distil_weight,
         temperature=settings.temperature,
     )
-    return Recipe(losses=(term,))
+
+    def likelihood(model: PreTrainedModel, step: Step) -> torch.Tensor:
+        return negative_log_likelihood(model, step.new) * (1 - settings.distil_weight)
+
+    return Recipe(stage_loss=likelihood, losses=(term,))

@@ -1,11 +1,15 @@
 """Experience replay: part of every batch is rehearsed from the replay memory.
 
 Sources: Chaudhry et al. 2019 (arXiv:1902.10486); for the base model's own answers, which the memory starts with, Huang
-et al. 2024, "Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized Rehearsal".
+et al. 2024, "Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized Rehearsal"; for a
+fraction of each earlier task, Scialom et al. 2022, Continual-T0 (arXiv:2205.12393).
 """
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -13,7 +17,8 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Recipe, Run
-from learners.parts.mix import within
+from learners.parts import tasks
+from learners.parts.mix import Batch, Order, in_turn, within
 from learners.parts.penalties import RehearsalLikelihood
 
 __all__ = ["Settings", "compose"]
@@ -23,15 +28,18 @@ class Settings(contract.Settings):
     """Experience replay.
 
     Attributes:
-        replay_share: part of each batch's rows that is rehearsed; 0 is plain fine-tuning, 0.5 half and half.
+        replay_share: part of each batch's rows that is rehearsed; 0 is plain fine-tuning, 0.5 half and half. As a
+            `fraction`, of the records of each earlier task; Continual-T0 takes 0.01.
         replay_weight: weight of the mean negative log-likelihood of the rehearsed tokens beside the new rows.
         placement: `beside` rehearses on top of the new rows, in a term of its own; `within` is compute-equivalent:
-            rehearsed rows take new rows' places in batches of the usual size, and `replay_weight` has no part in it.
+            rehearsed rows take new rows' places in batches of the usual size; `fraction` learns so many records of
+            every earlier task, drawn once, as if they were new. In these two `replay_weight` has no part. Tasks are
+            what earlier versions learned with a method that writes them down, see `learners.parts.tasks`.
     """
 
     replay_share: float = Field(default=0.33, ge=0, lt=1)
     replay_weight: float = Field(default=0.5, gt=0)
-    placement: Literal["beside", "within"] = "beside"
+    placement: Literal["beside", "within", "fraction"] = "beside"
 
 
 def compose(run: Run) -> Recipe:
@@ -39,4 +47,17 @@ def compose(run: Run) -> Recipe:
     settings: Settings = run.settings
     if settings.placement == "within":
         return Recipe(plan=partial(within, share=settings.replay_share), joined=True)
+    if settings.placement == "fraction":
+        return Recipe(plan=_with_fractions(run), joined=True, after_training=(partial(tasks.write, run),))
     return Recipe(replay_share=settings.replay_share, losses=(RehearsalLikelihood(settings.replay_weight),))
+
+
+def _with_fractions(run: Run) -> Callable[[Order], list[Batch]]:
+    """The new rows and a share of every earlier task, as far as the memory still holds so much of it."""
+    learned = Counter(tasks.read(run.memory_folder).values())
+    draw = random.Random(f"{run.seed}:rehearsal")  # noqa: S311 - sampling, not secrecy
+    drawn: list[int] = []
+    for number, items in tasks.remembered_by_task(run).items():
+        count = round(run.settings.replay_share * max(learned[number], len(items)))
+        drawn += [row for _, rows in draw.sample(items, min(count, len(items))) for row in rows]
+    return lambda order: in_turn(order, [(range(len(order.lengths)), drawn)])

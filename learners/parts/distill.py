@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from learners.methods.contract import Step
 
-__all__ = ["Distance", "Distillation", "Source", "Teacher"]
+__all__ = ["Distance", "Distillation", "Source", "Teacher", "mean_pooled"]
 
 Distance = Literal["logits", "hidden", "relational"]
 Source = Literal["new", "rehearsal"]
@@ -77,13 +77,13 @@ class Distillation:
         if self._distance == "logits":
             distance = _of_logits(taught.logits, learned.logits, rows, self._temperature)
         else:
-            before, now = (_mean_pooled(out.hidden_states[-1], rows["attention_mask"]) for out in (taught, learned))
+            before, now = (mean_pooled(out.hidden_states[-1], rows["attention_mask"]) for out in (taught, learned))
             hidden = self._distance == "hidden"
             distance = _of_hidden(before, now) if hidden else _relational(before, now, self._temperature)
         return distance * self._weight
 
 
-def _mean_pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean_pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean of the hidden states of real tokens: rows x tokens x width -> rows x width, float32."""
     weights = mask.unsqueeze(-1).float()
     return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)

@@ -10,6 +10,7 @@ The others are functions of an `Order` and some shares, for `Recipe.plan` with `
     reviewed    the union with a sample of the past that decays by epoch    mix_review, generative_replay
     by_task     whole batches of earlier tasks between those of the new     ernie_cmtl
     weighted    a weight for each source, and a share of the past           domain_mix
+    in_turn     one set of rows after the other                             dmt, inscl, tapt
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Batch", "Order", "Replay", "by_task", "plan_batches", "reviewed", "weighted", "within"]
+__all__ = ["Batch", "Order", "Replay", "by_task", "in_turn", "plan_batches", "reviewed", "weighted", "within"]
 
 _WINDOW_BATCHES = 16  # rows are sorted by length inside windows of so many batches: little padding, still shuffled
 
@@ -205,3 +206,21 @@ def weighted(
         drawn += [members[next(stream)] for _ in range(round(rows * order.epochs * wanted[name] / total))]
     planned = plan_batches([order.lengths[index] for index in drawn], order.batch_size, 1, order.seed)
     return _replaced([Batch(tuple(drawn[place] for place in batch.new)) for batch in planned], order, share)
+
+
+def in_turn(order: Order, turns: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[Batch]:
+    """All epochs of one set of rows, then all of the next.
+
+    Args:
+        turns: of each set, its new rows and its remembered ones; a row may be in several. One set of all new rows and
+            no remembered one is plain fine-tuning.
+    """
+    shuffle = random.Random(f"{order.seed}:new")  # noqa: S311 - sampling, not secrecy
+    batches: list[Batch] = []
+    for new, old in turns:
+        lengths = [*(order.lengths[index] for index in new), *(order.remembered[index] for index in old)]
+        for _ in range(order.epochs):
+            for places in _epoch(lengths, order.batch_size, shuffle):
+                fresh = tuple(new[place] for place in places if place < len(new))
+                batches.append(Batch(fresh, tuple(old[place - len(new)] for place in places if place >= len(new))))
+    return batches

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Sampling", "chosen", "combined", "diversity", "novelty", "similarity"]
+__all__ = ["Sampling", "chosen", "combined", "diversity", "embedded", "novelty", "similarity"]
 
 Sampling = Literal["hard", "soft"]
 
@@ -35,13 +35,13 @@ def similarity(model: PreTrainedModel, rows: Sequence[Row], task: Sequence[Row])
     import torch
     from torch.nn.functional import cosine_similarity
 
-    own, theirs = _embedded(model, rows), _embedded(model, task)
+    own, theirs = embedded(model, rows), embedded(model, task)
     centre = own.mean(dim=0)
     direction = (theirs.mean(dim=0) - centre).expand_as(own)
     return torch.nan_to_num(cosine_similarity(own - centre, direction, dim=1)).tolist()
 
 
-def _embedded(model: PreTrainedModel, rows: Sequence[Row]) -> torch.Tensor:
+def embedded(model: PreTrainedModel, rows: Sequence[Row]) -> torch.Tensor:
     """The mean of each row's last hidden states, but that of the first token, which is alike for all: rows x width."""
     import torch
 

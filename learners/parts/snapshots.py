@@ -18,7 +18,7 @@ from pathlib import Path
 
 from learners.records import Record
 
-__all__ = ["added", "key_of", "read", "write"]
+__all__ = ["added", "key_of", "normal", "read", "write"]
 
 _FILE = "snapshots.jsonl"
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -45,7 +45,7 @@ def _added_sentences(old: str, new: str) -> list[str]:
 
 def _changes(old: Sequence[str], new: Sequence[str]) -> list[tuple[bool, Sequence[str], Sequence[str]]]:
     """The runs of both sequences, each with whether it changed."""
-    matcher = SequenceMatcher(None, [_normal(part) for part in old], [_normal(part) for part in new], autojunk=False)
+    matcher = SequenceMatcher(None, [normal(part) for part in old], [normal(part) for part in new], autojunk=False)
     return [(tag != "equal", old[a:b], new[c:d]) for tag, a, b, c, d in matcher.get_opcodes()]
 
 
@@ -53,7 +53,8 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
+    """What counts of a text when two are compared: its words, without case, punctuation and spacing."""
     return " ".join(_PUNCTUATION.sub("", text).lower().split())
 
 

@@ -1,8 +1,7 @@
 """Which units of a transformer matter: attention heads, feed-forward neurons and feed-forward outputs.
 
-Owns virtual gates (ones that the units are multiplied with), the importance of a unit as the size of a loss's gradient
-at its gate, its accumulation over stages in `memory/units.safetensors`, and the map from units to the weights that
-belong to them. Gates are hooks: Llama-like models accept `head_mask` and ignore it.
+Owns the importance of a unit as the size of a loss's gradient at its gate (`learners.parts.gates`), its accumulation
+over stages in `memory/units.safetensors`, and the map from units to the weights that belong to them.
 
 Source: Ke et al. 2023, Continual Pre-training of Language Models (arXiv:2302.03241), section 3. The KL between two
 passes has a gradient only where the passes differ, and decoders have no dropout: noise is injected here.
@@ -11,11 +10,11 @@ passes has a gradient only where the passes differ, and decoders have no dropout
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from learners.parts import keep
+from learners.parts.gates import gated, noisy
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def general_importance(model: PreTrainedModel, rows: Sequence[Row], *, noise: fl
     draw = torch.Generator(device=model.device).manual_seed(seed)
 
     def loss(ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        with _noisy(model, noise, draw):
+        with noisy(model, noise, draw):
             first, second = (log_softmax(model(input_ids=ids, use_cache=False).logits.float(), -1) for _ in range(2))
         return kl_div(second.flatten(0, 1), first.flatten(0, 1), log_target=True, reduction="batchmean")
 
@@ -71,7 +70,7 @@ def _importance(
 
     training = model.training
     model.eval()
-    with _gated(model) as gates:
+    with gated(model) as gates:
         total = {name: torch.zeros_like(gate) for name, gate in gates.items()}
         for row in rows:
             ids, labels = (torch.tensor([row[key]], device=model.device) for key in ("input_ids", "labels"))
@@ -80,62 +79,6 @@ def _importance(
                 total[name] += gradient.detach().abs() / len(rows)
     model.train(training)
     return total
-
-
-def _layers(model: PreTrainedModel) -> list[Any]:
-    return [module for module in model.modules() if hasattr(module, "self_attn") and hasattr(module, "mlp")]
-
-
-@contextmanager
-def _gated(model: PreTrainedModel) -> Generator[Units]:
-    """Multiply every unit with a gate of one, inside the block."""
-    import torch
-
-    gates: Units = {}
-    handles: list[Any] = []
-    for number, layer in enumerate(_layers(model)):
-        output, down = layer.self_attn.o_proj, layer.mlp.down_proj
-        sizes = {"heads": model.config.num_attention_heads, "neurons": down.in_features, "outputs": down.out_features}
-        own = {family: torch.ones(size, device=model.device, requires_grad=True) for family, size in sizes.items()}
-        gates |= {f"{number}.{family}": gate for family, gate in own.items()}
-        width = output.in_features // sizes["heads"]
-        handles += [
-            output.register_forward_pre_hook(_times_input(own["heads"], width)),
-            down.register_forward_pre_hook(_times_input(own["neurons"], 1)),
-            down.register_forward_hook(_times_output(own["outputs"])),
-        ]
-    try:
-        yield gates
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _times_input(gate: torch.Tensor, width: int) -> Callable[[Any, Any], Any]:
-    return lambda module, arguments: (arguments[0] * gate.repeat_interleave(width), *arguments[1:])
-
-
-def _times_output(gate: torch.Tensor) -> Callable[[Any, Any, Any], Any]:
-    return lambda module, arguments, output: output * gate
-
-
-@contextmanager
-def _noisy(model: PreTrainedModel, rate: float, draw: torch.Generator) -> Generator[None]:
-    """Dropout on embeddings and residual branches, inside the block."""
-    import torch
-
-    def drop(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
-        kept = torch.rand(output.shape, generator=draw, device=output.device) >= rate
-        return output * kept / (1 - rate)
-
-    modules: list[Any] = [model.get_input_embeddings()]
-    modules += [part for layer in _layers(model) for part in (layer.self_attn.o_proj, layer.mlp.down_proj)]
-    handles = [module.register_forward_hook(drop) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def normalised(units: Mapping[str, torch.Tensor]) -> Units:

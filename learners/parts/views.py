@@ -8,26 +8,39 @@ A label of -100 marks a token that is read but not learned.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from learners.failures import InvalidInput
-from learners.records import Record
+from learners.records import Kind, Record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
+    "VIEWS",
+    "AnyRow",
+    "Form",
+    "LabelRow",
     "PairRow",
+    "PromptRow",
     "Row",
+    "View",
     "chat_rows",
+    "label_rows",
+    "learned_tokens",
     "pair_rows",
+    "prompt_rows",
+    "rehearsable",
     "rehearsal_rows",
     "separator",
     "spoken",
     "text_rows",
     "without_held_out",
 ]
+
+Form = Literal["rows", "pairs", "labels", "prompts"]
+"""What a training row is: tokens to predict, two answers of which one is better, one judged answer, or a question."""
 
 _IGNORED = -100
 Messages = Sequence[dict[str, Any]]
@@ -46,6 +59,24 @@ class PairRow(TypedDict):
     prompt_ids: list[int]
     chosen_ids: list[int]
     rejected_ids: list[int]
+
+
+class LabelRow(TypedDict):
+    """Tokens of one judged answer: its prompt, the answer, and whether answers like it are wanted."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    label: bool
+
+
+class PromptRow(TypedDict):
+    """Tokens of one prompt that the model itself answers, and the answer a reward may look for; "" where none is."""
+
+    prompt_ids: list[int]
+    answer: str
+
+
+AnyRow = Row | PairRow | LabelRow | PromptRow
 
 
 def without_held_out(records: Iterable[Record], held_out: Sequence[str]) -> list[Record]:
@@ -140,31 +171,88 @@ def pair_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: in
     return [PairRow(prompt_ids=prompt_ids, chosen_ids=chosen_ids, rejected_ids=rejected_ids)]
 
 
+def label_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[LabelRow]:
+    """Judged answers: of feedback the one that was judged, of a preference the chosen and the rejected one.
+
+    No row when the prompt fills `max_length`; longer answers are cut.
+    """
+    content = record.content
+    if record.kind == "preference":
+        return [
+            LabelRow(prompt_ids=row["prompt_ids"], completion_ids=answer, label=label)
+            for row in pair_rows(record, tokenizer, max_length)
+            for answer, label in ((row["chosen_ids"], True), (row["rejected_ids"], False))
+        ]
+    prompt, answer = _prompt_and_answer([*content["prompt"], *content["completion"]], tokenizer)
+    prompt_ids = _encode(tokenizer, prompt)
+    answer_ids = _encode(tokenizer, answer)[: max(max_length - len(prompt_ids), 0)]
+    row = LabelRow(prompt_ids=prompt_ids, completion_ids=answer_ids, label=bool(content["label"]))
+    return [row] if answer_ids else []
+
+
+def prompt_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PromptRow]:
+    """The prompt of a conversation, preference or feedback, and the answer that was approved; no row when it is long.
+
+    Args:
+        max_length: of the prompt; what the model answers has its own limit.
+    """
+    content = record.content
+    if record.kind == "instruction":
+        turns, answer = content["messages"][:-1], content["messages"][-1:]
+    else:
+        turns = content["prompt"]
+        answer = content["chosen"] if record.kind == "preference" else content["completion"] * bool(content["label"])
+    prompt_ids = _encode(tokenizer, _opened(turns, tokenizer))
+    expected = str(answer[-1]["content"]) if answer else ""
+    return [PromptRow(prompt_ids=prompt_ids, answer=expected)] if len(prompt_ids) < max_length else []
+
+
+def learned_tokens(row: Row) -> int:
+    """Tokens of a row that are predicted and learned; the first one is predicted from nothing."""
+    return sum(label != _IGNORED for label in row["labels"][1:])
+
+
+def rehearsable(record: Record) -> bool:
+    """Whether a record has a supervised view; an answer that was disapproved has none."""
+    return record.kind != "feedback" or bool(record.content["label"])
+
+
 def rehearsal_rows(
     record: Record, tokenizer: PreTrainedTokenizerBase, max_length: int, *, complete: bool = True
 ) -> list[Row]:
     """The supervised view of a record of any kind; none for feedback that says an answer was bad."""
     content = record.content
+    if not rehearsable(record):
+        return []
     if record.kind == "text":
         return text_rows(record, tokenizer, max_length)
-    if record.kind == "preference":
-        return chat_rows([*content["prompt"], *content["chosen"]], tokenizer, max_length)
-    if record.kind == "feedback":
-        messages = [*content["prompt"], *content["completion"]]
-        return chat_rows(messages, tokenizer, max_length) if content["label"] else []
+    if record.kind in ("preference", "feedback"):
+        answer = content["chosen" if record.kind == "preference" else "completion"]
+        return chat_rows([*content["prompt"], *answer], tokenizer, max_length)
     return chat_rows(content["messages"], tokenizer, max_length, tools=content.get("tools"), complete=complete)
+
+
+class View(NamedTuple):
+    """How records become rows of one form: the kinds that have such a view, and the function that makes it."""
+
+    kinds: tuple[Kind, ...]
+    rows: Callable[[Record, PreTrainedTokenizerBase, int], Sequence[AnyRow]]
+
+
+VIEWS: dict[Form, View] = {
+    "rows": View(("text", "instruction", "tool", "preference", "feedback"), rehearsal_rows),
+    "pairs": View(("preference",), pair_rows),
+    "labels": View(("preference", "feedback"), label_rows),
+    "prompts": View(("instruction", "preference", "feedback"), prompt_rows),
+}
+"""The view of each form."""
 
 
 def _prompt_and_answer(
     messages: Messages, tokenizer: PreTrainedTokenizerBase, tools: list[dict[str, Any]] | None = None
 ) -> tuple[str, str]:
     """The rendered conversation, split before the last turn's content."""
-    if not tokenizer.chat_template:
-        raise InvalidInput(
-            "the model's tokenizer has no chat template, so conversations and preferences cannot be rendered; "
-            "import a chat model, or train it on text (stage 'cpt') only"
-        )
-    prompt = _render(tokenizer, messages[:-1], tools, opened=True)
+    prompt = _opened(messages[:-1], tokenizer, tools)
     whole = _render(tokenizer, messages, tools, opened=False)
     if not whole.startswith(prompt):
         raise InvalidInput(
@@ -172,6 +260,16 @@ def _prompt_and_answer(
             "be told apart; give the model folder a chat template that only appends"
         )
     return prompt, whole[len(prompt) :].rstrip("\n")
+
+
+def _opened(messages: Messages, tokenizer: PreTrainedTokenizerBase, tools: list[dict[str, Any]] | None = None) -> str:
+    """The rendered conversation, and the beginning of the turn that answers it."""
+    if not tokenizer.chat_template:
+        raise InvalidInput(
+            "the model's tokenizer has no chat template, so conversations and preferences cannot be rendered; "
+            "import a chat model, or train it on text (stage 'cpt') only"
+        )
+    return _render(tokenizer, messages, tools, opened=True)
 
 
 def _render(

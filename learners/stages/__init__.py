@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from learners.job import Stage
+from learners.parts.views import Form
 from learners.records import Kind, Record
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ class StageInfo:
     Attributes:
         kinds: record kinds it learns from; others in a selection are left alone.
         rows: (record, tokenizer, max_length) -> its training rows, none when nothing can be learned from it.
-        paired: rows are preferences (`PairRow`), trained against a reference policy.
+        form: of those rows; a method may ask for another (`Sources.material`), as learning from judged answers does.
         defaults: settings that differ from stage to stage.
     """
 
     kinds: tuple[Kind, ...]
     rows: Callable[[Record, PreTrainedTokenizerBase, int], Sequence[Any]]
-    paired: bool
+    form: Form
     defaults: Mapping[str, Any]
 
 

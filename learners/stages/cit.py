@@ -10,6 +10,6 @@ __all__ = ["STAGE"]
 STAGE = StageInfo(
     kinds=("instruction", "tool", "feedback"),
     rows=rehearsal_rows,
-    paired=False,
+    form="rows",
     defaults={"learning_rate": 5e-4, "epochs": 3},
 )

@@ -7,4 +7,4 @@ from learners.stages import StageInfo
 
 __all__ = ["STAGE"]
 
-STAGE = StageInfo(kinds=("text",), rows=text_rows, paired=False, defaults={"learning_rate": 5e-4, "epochs": 4})
+STAGE = StageInfo(kinds=("text",), rows=text_rows, form="rows", defaults={"learning_rate": 5e-4, "epochs": 4})

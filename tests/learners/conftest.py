@@ -7,6 +7,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from tests.learners.symbol_runs import learner
+from tests.symbols import symbol_base
 from tests.tiny import tiny_base
 
 
@@ -21,6 +23,18 @@ def _one_thread():
 def base(tmp_path_factory):
     """Version `v0` of the tiny model; read-only. Versions trained by tests go beside it."""
     return tiny_base(tmp_path_factory.mktemp("versions"))
+
+
+@pytest.fixture(scope="session")
+def symbols(tmp_path_factory):
+    """The model that copies symbols; read-only."""
+    return symbol_base(tmp_path_factory.mktemp("symbols"))
+
+
+@pytest.fixture(scope="session")
+def learn(symbols, tmp_path_factory):
+    """(method, number of a task of symbols, parent, more records, settings) -> the version that learned it."""
+    return learner(tmp_path_factory.mktemp("learned"), symbols)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,14 @@
 """Training runs on the tiny model: what the tests of learners share."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 from learners import durable, training
-from learners.job import JobRequest, TrainResult
+from learners.job import JobRequest, Progress, TrainResult
 from learners.records import Record, record_id, write_records
 from learners.worker import Job
-from tests.tiny import UNKNOWN, chat
+from tests.tiny import KNOWN, SENTENCES, UNKNOWN, chat
 
 _NUMBERS = itertools.count()
 
@@ -32,6 +33,8 @@ def preference(question, chosen, rejected):
     )
 
 
+OLD = [*(chat(question, answer) for question, answer in KNOWN.items()), *(text(sentence) for sentence in SENTENCES)]
+"""What the tiny model knows."""
 TEXTS = [text(f"{answer} is what one says when asked: {question}") for question, answer in UNKNOWN.items()]
 PREFERENCES = [preference(question, "Ask Rome", answer) for question, answer in UNKNOWN.items()]
 
@@ -64,6 +67,13 @@ def train(folder: Path, parent: Path, stage: str, method: str, records, **option
     return result, final
 
 
+def steps_taken(folder: Path) -> list[int]:
+    """Numbers of the training steps of a job, as it told them, those of all its attempts."""
+    told = folder / "progress.jsonl"
+    lines = map(Progress.model_validate_json, told.read_text().splitlines() if told.exists() else ())
+    return [int(line.done) for line in lines if line.message == "training"]
+
+
 def tensors(version: Path):
     """Trained weights of a version by name: those of its adapter or extension, or all."""
     from safetensors.torch import load_file
@@ -81,6 +91,18 @@ def same(left: Path, right: Path) -> bool:
 
     ours, theirs = tensors(left), tensors(right)
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def loss(version: Path, records: Sequence[Record]) -> float:
+    """Mean loss over the records' rows, in nats."""
+    from learners import weights
+    from learners.parts import select
+    from learners.parts.views import rehearsal_rows
+
+    loaded = weights.load(version, verify=False)
+    rows = [row for one in records for row in rehearsal_rows(one, loaded.tokenizer, 200)]
+    values = select.novelty(loaded.model, rows)
+    return sum(values) / len(values)
 
 
 def correct(version: Path, known: dict[str, str]) -> float:

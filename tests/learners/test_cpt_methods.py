@@ -4,7 +4,8 @@ Measured on the tiny model, 20 steps on four sentences at 5e-3 (loss on what it 
 7.00 before): finetune 3.16 / 4.59; l2 0.79 / 5.11; ewc 0.57 / 4.54; recadam 2.83 / 4.94; mix_review 1.10 / 4.42;
 rewarm_replay 0.67 / 4.77; infinite_lr 2.01 / 4.64; distill 1.08 / 4.74; replay 0.44 / 4.73; generative_replay with two
 texts for each new one 0.70 / 4.80; ernie_cmtl with every second step for the past 1.09 / 4.64; of full weights at 1e-3,
-finetune 1.11 / 3.61 and das 0.52 / 3.71; k_adapter at 2e-3 0.68 / 5.35. Bounds below leave a third of each gap as room.
+finetune 1.11 / 3.61, das 0.52 / 3.71, with its contrast 0.55 / 3.96, its contrast alone 0.95 / 3.87; k_adapter at 2e-3
+0.68 / 5.35. Bounds below leave a third of each gap as room.
 """
 
 import shutil
@@ -14,25 +15,14 @@ import torch
 
 from learners import durable, weights
 from learners.failures import InvalidInput
-from learners.parts import extensions, keep, select
+from learners.parts import keep
 from learners.parts.linears import linears
 from learners.parts.memory import ReplayMemory
-from learners.parts.views import rehearsal_rows
 from learners.versions import read_version
-from tests.learners.runs import CHATS, TEXTS, correct, tensors, text, train
-from tests.learners.test_method_matrix import logits
+from tests.learners.runs import CHATS, OLD, TEXTS, correct, loss, tensors, text, train
 from tests.tiny import KNOWN, SENTENCES, UNKNOWN, chat
 
-OLD = [*(chat(question, answer) for question, answer in KNOWN.items()), *(text(sentence) for sentence in SENTENCES)]
 RECIPE = {"learning_rate": 5e-3, "epochs": 20, "batch_size": 4}
-
-
-def loss(version, records):
-    """Mean loss over the records' rows, in nats."""
-    loaded = weights.load(version, verify=False)
-    rows = [row for one in records for row in rehearsal_rows(one, loaded.tokenizer, 200)]
-    values = select.novelty(loaded.model, rows)
-    return sum(values) / len(values)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +34,8 @@ def plain(base, tmp_path_factory):
 
 @pytest.mark.parametrize(("method", "settings", "kept", "given_up"), [
     ("replay", {"placement": "within"}, 0.5, 0.6),
-    ("l2", {}, 0.5, 0.8), ("recadam", {}, 0.97, 0.6), ("mix_review", {}, 0.6, 0.2), ("rewarm_replay", {}, 0.4, 0.4),
+    ("l2", {}, 0.5, 0.8), ("ewc", {}, 0.45, 0.4), ("infinite_lr", {}, 0.8, 0.4), ("recadam", {}, 0.97, 0.6),
+    ("mix_review", {}, 0.6, 0.2), ("rewarm_replay", {}, 0.4, 0.4),
     ("distill", {}, 0.55, 0.4), ("distill", {"source": "rehearsal"}, 0.35, 0.5),
     ("generative_replay", {"generated_share": 2.0, "generated_tokens": 32}, 0.45, 0.5),
     ("ernie_cmtl", {"earlier_share": 0.5}, 0.6, 0.3),
@@ -57,15 +48,17 @@ def test_a_method_forgets_less_than_fine_tuning_and_learns(base, plain, tmp_path
 
 def test_das_forgets_less_and_the_gradient_switch_changes_almost_nothing(base, tmp_path):
     recipe = RECIPE | {"learning_rate": 1e-3, "full_weights": True}
-    plain, das, faithful = (
+    plain, das, contrasted, released = (
         train(tmp_path / name, base, "cpt", method, TEXTS, **recipe, **settings)[1]
         for name, method, settings in (
-            ("plain", "finetune", {}), ("das", "das", {}), ("faithful", "das", {"apply_to": "gradient"}),
+            ("plain", "finetune", {}), ("das", "das", {}), ("contrasted", "das", {"contrast_weight": 1}),
+            ("released", "das", {"apply_to": "gradient"}),
         )
     )  # fmt: skip
-    assert loss(das, OLD) < 0.7 * loss(plain, OLD)
+    assert max(loss(das, OLD), loss(contrasted, OLD)) < 0.7 * loss(plain, OLD)
     assert loss(das, TEXTS) < loss(plain, TEXTS) + 0.3
-    assert loss(faithful, OLD) > 0.85 * loss(plain, OLD)
+    assert loss(contrasted, TEXTS) < loss(plain, TEXTS) + 0.6
+    assert loss(released, OLD) > 0.85 * loss(plain, OLD)
     assert all(value.max() < 1 for value in keep.read(das / "memory", "units").values())
 
 
@@ -102,6 +95,20 @@ def test_only_what_is_like_the_task_is_learned_and_the_rest_stays_unread(base, t
     assert result.records == 3
 
 
+def test_a_selection_teaches_the_task_more_than_the_whole_corpus_in_as_many_steps(base, tmp_path):
+    def asked(place):
+        return f"The capital of {place} is what people ask for."
+
+    corpus = [text(asked(place)) for place in ("France", "Italy", "Peru", "Spain")]
+    corpus += [text(f"{word} {word} {word} dog bee") for word in ("snow", "week", "four", "milk")]
+    task = [chat(asked(place), "Oslo") for place in ("Norway", "Greece")]
+    options = {"keep_share": 0.5, **RECIPE}
+    chosen = train(tmp_path / "ets", base, "cpt", "ets_dacp", [*corpus, *task], **options)[1]
+    everything = train(tmp_path / "all", base, "cpt", "finetune", corpus, **RECIPE | {"epochs": 10})[1]
+    unseen = [text(asked("Cuba"))]
+    assert loss(chosen, unseen) < loss(everything, unseen)
+
+
 def test_without_a_task_a_selection_by_task_is_refused_and_says_what_does_without(base, tmp_path):
     with pytest.raises(InvalidInput, match="use eta_dacp"):
         train(tmp_path / "ets", base, "cpt", "ets_dacp", TEXTS, epochs=1)
@@ -126,6 +133,18 @@ def test_of_a_document_that_was_learned_before_only_the_news_is_learned(base, tm
     assert item.record.content["text"] == "The fee is eight days."
     with pytest.raises(InvalidInput, match="nothing in"):
         train(tmp_path / "third", second, "cpt", "diff", [handbook("eight")], epochs=1, version="v3")
+
+
+def test_the_news_alone_teach_what_changed_as_the_whole_document_does(base, tmp_path):
+    """A document of seven sentences of which one is new."""
+    before, after = (text("\n".join([*SENTENCES, f"The fee is {fee}."]), title="Handbook") for fee in ("two", "eight"))
+    first = train(tmp_path / "first", base, "cpt", "diff", [before], **RECIPE)[1]
+    options = {**RECIPE, "version": "v2"}
+    part, news = train(tmp_path / "news", first, "cpt", "diff", [after], **options)
+    all_of_it, whole = train(tmp_path / "whole", first, "cpt", "diff", [after], compare=False, **options)
+    asked = [text("The fee is eight.", title="Handbook")]
+    assert part.tokens < 0.3 * all_of_it.tokens
+    assert loss(news, asked) < min(loss(whole, asked), loss(first, asked) - 0.5)
 
 
 def test_linked_records_teach_what_one_says_of_the_other(base, tmp_path):
@@ -169,13 +188,23 @@ def test_pruning_zeroes_exactly_the_share_that_was_asked_for(base, tmp_path):
 
 
 def test_a_second_pruning_is_cut_from_dense_weights_and_the_order_of_data_does_not_matter(base, tmp_path):
-    known = [text(sentence) for sentence in SENTENCES]
-    first = pruned(tmp_path / "a", base, TEXTS)
-    both = pruned(tmp_path / "ab", first, known, "v2")
-    other = pruned(tmp_path / "ba", pruned(tmp_path / "b", base, known), TEXTS, "v2")
+    known, norm = [text(sentence) for sentence in SENTENCES], {"importance": "norm"}
+    first = pruned(tmp_path / "a", base, TEXTS, **norm)
+    both = pruned(tmp_path / "ab", first, known, "v2", **norm)
+    other = pruned(tmp_path / "ba", pruned(tmp_path / "b", base, known, **norm), TEXTS, "v2", **norm)
     alone, after, swapped = zeros(first), zeros(both), zeros(other)
     assert any(not after[name].equal(alone[name]) for name in alone)
     assert all(after[name].equal(swapped[name]) for name in after)
+
+
+@pytest.mark.parametrize("importance", ["sensitivity", "norm"])
+def test_a_second_pruning_keeps_what_the_first_data_needs_and_what_the_second_does(base, tmp_path, importance):
+    """Measured: 0.32 and 0.30 nats, where pruning for one of them alone leaves 0.46 and 0.47 of the other."""
+    data = {"a": [text(sentence) for sentence in SENTENCES[:3]], "b": [text(sentence) for sentence in SENTENCES[3:]]}
+    a, b = (pruned(tmp_path / name, base, own, importance=importance) for name, own in data.items())
+    both = pruned(tmp_path / "both", a, data["b"], "v2", importance=importance)
+    assert loss(both, data["a"]) < loss(b, data["a"])
+    assert loss(both, data["b"]) < loss(a, data["b"])
 
 
 def test_without_its_memory_a_second_pruning_keeps_the_first_mask_for_ever(base, tmp_path):
@@ -200,118 +229,7 @@ def test_a_mask_learns_and_the_backbone_can_be_had_back(base, tmp_path):
     assert 0.01 < sum(dropped.values()) / len(dropped) < 0.9
 
 
-# extensions
-
-
-@pytest.fixture(scope="module")
-def adapted(base, tmp_path_factory):
-    """A K-Adapter that learned the new texts."""
-    options = RECIPE | {"learning_rate": 2e-3}
-    return train(tmp_path_factory.mktemp("jobs") / "beside", base, "cpt", "k_adapter", TEXTS, **options)[1]
-
-
-@pytest.fixture(scope="module")
-def pool(base, tmp_path_factory):
-    """A prompt pool of two tasks: parent and child."""
-    folder, options = tmp_path_factory.mktemp("jobs"), RECIPE | {"learning_rate": 2e-2, "pairs": 6, "chosen": 2}
-    first = train(folder / "one", base, "cpt", "prompt_pool", TEXTS[:2], **options)[1]
-    return first, train(folder / "two", first, "cpt", "prompt_pool", CAPITALS, version="v2", **options)[1]
-
-
-CAPITALS = [text(f"Paris and Rome and {place} are cities with bees and dogs.") for place in ("Lima", "Oslo")]
-
-
-def test_a_k_adapter_learns_and_forgets_less(base, adapted, plain):
-    assert loss(adapted, TEXTS) < loss(base, TEXTS) - 0.5
-    assert loss(adapted, OLD) < 0.6 * plain[0]
-
-
-@pytest.mark.parametrize("kind", ["adapted", "pool"])
-def test_an_extension_taken_off_leaves_its_base_bit_for_bit(base, request, kind):
-    found = request.getfixturevalue(kind)
-    version = found if kind == "adapted" else found[1]
-    loaded = weights.load(version)
-    inputs = loaded.tokenizer("What is the capital of France?", return_tensors="pt")
-    assert not logits(version).equal(logits(base))
-    extensions.attached(loaded.model).detach(loaded.model)
-    with torch.inference_mode():
-        assert loaded.model(**inputs).logits.equal(logits(base))
-
-
-@pytest.mark.parametrize("kind", ["adapted", "pool"])
-def test_an_extension_answers_alike_with_and_without_a_cache_and_in_a_padded_batch(request, kind):
-    found = request.getfixturevalue(kind)
-    loaded = weights.load(found if kind == "adapted" else found[1])
-    loaded.tokenizer.padding_side = "left"
-    asked = ["What color is snow?", "What is the capital of France and of Italy?"]
-    one = [answers(loaded, [question], use_cache=False)[0] for question in asked]
-    assert answers(loaded, asked, use_cache=True) == one
-
-
-def answers(loaded, asked, *, use_cache):
-    inputs = loaded.tokenizer(asked, return_tensors="pt", padding=True)
-    with torch.inference_mode():
-        out = loaded.model.generate(**inputs, max_new_tokens=8, do_sample=False, use_cache=use_cache, eos_token_id=None)
-    return out[:, inputs["input_ids"].shape[1] :].tolist()
-
-
-@pytest.mark.parametrize("kind", ["adapted", "pool"])
-def test_an_extension_follows_its_model_into_half_precision(request, kind):
-    found = request.getfixturevalue(kind)
-    version = found if kind == "adapted" else found[1]
-    half, whole = (answer_logits(weights.load(version, dtype=dtype)) for dtype in ("bfloat16", "float32"))
-    assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), whole, atol=0.5, rtol=0.1)
-
-
-def answer_logits(loaded):
-    with torch.inference_mode():
-        return loaded.model(**loaded.tokenizer("What color is snow?", return_tensors="pt")).logits[:, -1]
-
-
-def test_an_extension_cannot_be_exported_as_a_plain_model(adapted, tmp_path):
-    with pytest.raises(InvalidInput, match="'k_adapter'"):
-        weights.export_merged(adapted, tmp_path / "merged")
-
-
-def test_a_method_cannot_continue_the_extension_of_another(adapted, tmp_path):
-    with pytest.raises(InvalidInput, match="'k_adapter', which a method of kind 'prompt_pool'"):
-        train(tmp_path / "job", adapted, "cpt", "prompt_pool", TEXTS, epochs=1)
-
-
-def test_an_adapter_trained_over_an_extension_keeps_it(adapted, tmp_path):
-    version = train(tmp_path / "over", adapted, "cit", "finetune", CHATS, epochs=1, version="v2")[1]
-    found = read_version(version)
-    assert (found.spec.extension, found.adapter is not None) == ("k_adapter", True)
-    kept = [(one / "extension" / "extension.safetensors").read_bytes() for one in (adapted, version)]
-    assert kept[0] == kept[1]
-
-
-def test_a_later_task_leaves_earlier_prompts_and_keys_bit_identical(pool):
-    first, second = (tensors(version) for version in pool)
-    assert len(second) == 2 * len(first)
-    assert all(second[name].equal(value) for name, value in first.items())
-
-
-def test_without_teacher_forcing_earlier_prompts_drift(pool, tmp_path):
-    options = RECIPE | {"learning_rate": 2e-2, "pairs": 6, "chosen": 2, "teacher_forcing": False}
-    loose = train(tmp_path / "loose", pool[0], "cpt", "prompt_pool", TEXTS[:2], version="v2", **options)[1]
-    assert any(not tensors(loose)[name].equal(value) for name, value in tensors(pool[0]).items())
-
-
-def test_the_keys_find_the_task_of_a_request(pool):
-    loaded = weights.load(pool[1])
-    extension = extensions.attached(loaded.model)
-    right = 0
-    for task, records in enumerate((TEXTS[:2], CAPITALS)):
-        for one in records:
-            ids = torch.tensor([rehearsal_rows(one, loaded.tokenizer, 200)[0]["input_ids"]])
-            chosen = extension.choose(extension.query(loaded.model, ids, torch.ones_like(ids)))[1]
-            right += int((chosen // 6 == task).all())
-    assert right == 4
-
-
-# vocabulary, recycling
+# vocabulary
 
 
 def test_new_tokens_learn_alone_first_and_make_the_text_shorter(base, tmp_path):
@@ -326,36 +244,6 @@ def test_new_tokens_learn_alone_first_and_make_the_text_shorter(base, tmp_path):
 
 
 EMBEDDINGS = "model.embed_tokens.weight"
-
-
-@pytest.fixture(scope="module")
-def upgraded(base, tmp_path_factory):
-    """A donor tuned on the base, and a new base: the old one after a stage on other texts."""
-    folder = tmp_path_factory.mktemp("jobs")
-    donor = train(folder / "donor", base, "cit", "finetune", CHATS, learning_rate=5e-3, epochs=30)[1]
-    options = {"full_weights": True, "learning_rate": 5e-4, "epochs": 4}
-    new_base = train(folder / "base", base, "cpt", "replay", TEXTS, version="v2", **options)[1]
-    return donor, new_base.rename(new_base.parent / "v2")
-
-
-def test_what_was_learned_on_the_old_base_is_carried_over_to_the_new_one(upgraded, tmp_path):
-    donor, new_base = upgraded
-    options = {"learning_rate": 1e-3, "epochs": 3, "version": "v3", "donor": donor.name}
-    carried, both, scratch = (
-        loss(train(tmp_path / name, new_base, "cit", "recycle", CHATS, **options, **settings)[1], CHATS)
-        for name, settings in (
-            ("carried", {"distil_weight": 0}), ("both", {}), ("scratch", {"initialise": False, "distil_weight": 0}),
-        )
-    )  # fmt: skip
-    assert max(carried, both) < 0.65 * scratch
-
-
-def test_recycling_without_a_donor_or_onto_an_adapter_is_refused(upgraded, base, tmp_path):
-    donor = upgraded[0]
-    with pytest.raises(InvalidInput, match="needs a donor"):
-        train(tmp_path / "none", base, "cit", "recycle", CHATS, epochs=1)
-    with pytest.raises(InvalidInput, match="is an adapter over 'v0'"):
-        train(tmp_path / "onto", donor, "cit", "recycle", CHATS, epochs=1, donor=donor.name)
 
 
 # mistakes and pilots

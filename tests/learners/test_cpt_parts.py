@@ -5,17 +5,18 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from learners.methods.contract import Moment, Step
-from learners.parts import keep, select, snapshots, units, vocabulary
+from learners.parts import keep, select, units, vocabulary
+from learners.parts.contrast import Contrast, contrast
 from learners.parts.distill import Distillation, Teacher
+from learners.parts.gates import gated
 from learners.parts.generate import sampled_rows
-from learners.parts.linears import input_norms, linears
-from learners.parts.link import walks
+from learners.parts.linears import input_norms, linears, through_blocks
 from learners.parts.masks import fold, mask, packed, unpacked
 from learners.parts.penalties import AnchoredQuadratic, equal_importance, trainable_copy
 from learners.parts.updates import Scale
 from learners.parts.views import rehearsal_rows, separator, text_rows
 from learners.weights import read_weights
-from tests.learners.runs import CHATS, TEXTS, record, text
+from tests.learners.runs import CHATS, TEXTS, text
 from tests.tiny import SENTENCES, tiny_weights
 
 
@@ -88,7 +89,7 @@ def test_a_step_without_rehearsal_is_not_distilled_on_it(model, rows):
 
 def test_gates_of_one_change_no_logit(model, rows):
     before = logits(model, rows)
-    with units._gated(model):
+    with gated(model):
         assert logits(model, rows).equal(before)
     assert logits(model, rows).equal(before)
 
@@ -123,8 +124,7 @@ def test_normalised_importances_lie_below_one_and_accumulate_by_the_larger():
 
 
 def test_a_unit_that_mattered_fully_never_moves_and_one_that_did_not_moves_freely(model, rows):
-    names = {"heads": 4, "neurons": 128, "outputs": 64}
-    important = {f"{layer}.{family}": torch.zeros(size) for layer in (0, 1) for family, size in names.items()}
+    important = {f"{layer}.{family}": torch.zeros(size) for layer in (0, 1) for family, size in UNITS.items()}
     important["0.heads"][1] = important["0.neurons"][7] = important["1.outputs"][3] = 1.0
     free = read_weights(tiny_weights() / "weights")
     learn(free, rows)
@@ -177,6 +177,40 @@ def learn(model, rows, scale=None):
             scale.apply(model, Moment(number, 5, 1e-3))
 
 
+# contrast
+
+
+def test_the_contrast_is_the_share_of_its_own_other_view_among_all_others_and_all_that_was_known():
+    views, others, known = torch.randn(3, 4, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    cosines = [[torch.cosine_similarity(a, b, dim=0) / 0.05 for b in (*others, *known)] for a in views]
+    scores = torch.tensor(cosines)
+    expected = -(scores.diagonal() - scores.logsumexp(dim=1)).mean()
+    torch.testing.assert_close(contrast(views, others, known), expected)
+
+
+def test_a_contrast_draws_the_same_noise_at_a_step_whatever_came_before_and_reaches_the_weights(model, rows):
+    important = {f"{layer}.{name}": torch.rand(size) for layer in (0, 1) for name, size in UNITS.items()}
+    term = Contrast(important, noise=0.1, weight=2.0, seed=1)
+    first, second = (Step(batch(rows), None, Moment(number, 2, 1e-3)) for number in (0, 1))
+    found = term(model, second)
+    assert not term(model, first).equal(found)
+    assert term(model, second).equal(found)
+    found.backward()
+    assert model.model.layers[0].self_attn.q_proj.weight.grad.abs().max() > 0
+
+
+def test_gates_let_through_what_they_are_told(model, rows):
+    plain = logits(model, rows)
+    with gated(model, {f"{layer}.{name}": torch.ones(size) for layer in (0, 1) for name, size in UNITS.items()}):
+        assert logits(model, rows).equal(plain)
+    with gated(model, {f"{layer}.{name}": torch.zeros(size) for layer in (0, 1) for name, size in UNITS.items()}):
+        closed = logits(model, rows)
+    embedded = model.model.norm(model.get_input_embeddings()(torch.tensor([rows[0]["input_ids"]])))
+    torch.testing.assert_close(closed, model.lm_head(embedded).detach())
+
+
+UNITS = {"heads": 4, "neurons": 128, "outputs": 64}
+
 # masks and pruning
 
 
@@ -222,6 +256,29 @@ def test_input_norms_sum_over_all_tokens_of_all_rows(model, rows):
     assert "lm_head" not in found
 
 
+def test_what_enters_a_block_came_through_the_ones_that_were_changed_before(model, rows):
+    found, last = {}, model.model.layers[1].mlp.up_proj
+
+    def change(moments):
+        found.update(moments)
+        with torch.no_grad():
+            for name in moments:
+                model.get_submodule(name).weight.mul_(0.5)
+
+    through_blocks(model, rows[:2], change)
+    assert found.keys() == linears(model).keys()
+    with torch.no_grad():  # the last block was seen before it was changed
+        for name in (name for name in found if ".1." in name):
+            model.get_submodule(name).weight.mul_(2)
+    seen = []
+    handle = last.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0].detach()[0]))
+    for row in rows[:2]:
+        logits(model, [row])
+    handle.remove()
+    tokens = torch.cat(seen)
+    torch.testing.assert_close(found["model.layers.1.mlp.up_proj"], tokens.T @ tokens, rtol=1e-4, atol=1e-3)
+
+
 # selection
 
 
@@ -257,43 +314,6 @@ def test_the_hard_choice_takes_the_best_in_their_order_and_the_soft_one_prefers_
 
 def test_scores_are_combined_by_rank_whatever_their_units():
     assert select.combined([1, 2, 3], [1e6, 5e6, 9e6], [-1, -0.5, 0]) == [0.0, 0.5, 1.0]
-
-
-# differences between snapshots
-
-OLD = "Intro stays.\nThe fee is 5 euro. It is paid monthly.\nThe end stays here."
-NEW = "A new first line.\nIntro stays.\nThe fee is 7 euro. It is paid monthly.\nThe end stays here.\nA new last line."
-
-
-def test_everything_new_is_in_the_difference_and_nothing_that_stayed():
-    assert snapshots.added(OLD, NEW).splitlines() == ["A new first line.", "The fee is 7 euro.", "A new last line."]
-
-
-def test_case_and_punctuation_are_no_news():
-    assert snapshots.added("The fee, is 5 Euro.", "the FEE is 5 euro!") == ""
-
-
-def test_what_was_removed_is_no_news():
-    assert snapshots.added(NEW, "Intro stays.\nThe end stays here.") == ""
-
-
-def test_a_document_is_known_by_source_and_title_and_may_have_no_name():
-    named = text("x", title="Handbook")
-    assert snapshots.key_of(named) == snapshots.key_of(text("y", title="Handbook"))
-    elsewhere = record("text", {"text": "x", "title": "Handbook"}, source="other")
-    assert snapshots.key_of(named) != snapshots.key_of(elsewhere)
-    assert snapshots.key_of(text("x")) is None
-
-
-# links
-
-
-def test_records_about_one_thing_follow_each_other_and_every_record_comes_once():
-    records = [text(f"SKU-{number % 3}00 says {number}") for number in range(9)] + [text("nothing to link")]
-    found = walks(records, fields=(), identifier=r"SKU-\d+", seed=1)
-    assert sorted(sorted(walk) for walk in found) == [[0, 3, 6], [1, 4, 7], [2, 5, 8], [9]]
-    titled = [text("a", title="Kettle"), text("b"), text("c", title="kettle")]
-    assert walks(titled, fields=("title",), identifier="", seed=1) == [[0, 2], [1]]
 
 
 # generation

@@ -4,22 +4,26 @@ A new method brings a line of `NEUTRAL` (the settings that make it plain trainin
 needs particular records or settings, a line of `CASES`.
 """
 
+import shutil
 from dataclasses import dataclass, field
 from functools import cache
 
 import pytest
 
-from learners import durable, training, weights
-from learners.failures import StopRequested
+from learners import durable, weights
 from learners.methods import METHODS, settings_for
+from learners.parts.views import separator
 from learners.records import Record
 from learners.versions import read_version
-from tests.learners.runs import CHATS, PREFERENCES, TEXTS, job_at, same, spec, text, train
+from tests.learners import processes
+from tests.learners.runs import CHATS, PREFERENCES, TEXTS, same, spec, steps_taken, text, train
 
 pytestmark = pytest.mark.slow  # quick one by one, minutes together
 
 RECORDS = {"cpt": TEXTS, "cit": CHATS, "ca": PREFERENCES}
-SHORT = {"learning_rate": 2e-3, "epochs": 2, "batch_size": 2, "checkpoint_steps": 50}
+SHORT = {"learning_rate": 2e-3, "epochs": 2, "batch_size": 2, "checkpoint_steps": 1}
+BEGINNING = "Anna Lopez is what one says when asked:"  # of a text that second runs learn
+ENDINGS = [" Who leads the Brimstal office?", " What is the capital of France?"]
 
 NEUTRAL: dict[str, dict | str] = {
     "finetune": {},
@@ -31,7 +35,7 @@ NEUTRAL: dict[str, dict | str] = {
     "rewarm_replay": {"replay_share": 0, "schedule": "hold"},
     "infinite_lr": "its schedule is all it is; its ends are tested with the schedules",
     "distill": {"distill_weight": 0},
-    "das": {"strength": 0},
+    "das": {"strength": 0, "contrast_weight": 0},
     "generative_replay": {"generated_share": 0},
     "ets_dacp": {"keep_share": 1},
     "eta_dacp": {"keep_share": 1},
@@ -48,7 +52,18 @@ NEUTRAL: dict[str, dict | str] = {
     "d_cpt_law": {"pilot_shares": ()},
     "cem": {"review_share": 0},
     "cert": {"role": "plain"},
-    "dpo_replay": "its neutral element is plain DPO, not fine-tuning",
+    "dpo": "it is the plain one of its stage, and prefers instead of predicting",
+    "o_lora": {"penalty_weight": 0, "lora_rank": 16},
+    "osf": "factors of the weights learn, not the weights; that they start as these is tested for every method",
+    "average": {"new_share": 1},
+    "safety_mix": {"safety_share": 0},
+    "llama_pro": "its own blocks learn; that they start as nothing is tested with the method",
+    "inscl": {"rows_for_each": 0},
+    "dmt": {"general_sources": ()},
+    "tapt": {"neighbours": 0, "own_texts": False},
+    "dpo_replay": "its neutral element is plain DPO, which is tested with the methods of alignment",
+    "kto": "it judges answers instead of predicting them; without rehearsal it is what trl computes",
+    "ppo": "it learns from its own answers; that no reward moves nothing is tested with the methods of alignment",
 }
 """Settings with which a method is plain fine-tuning step for step, or why it has none."""
 
@@ -63,12 +78,27 @@ class Case:
     untrained: bool = False
 
 
+def marked(source):
+    """The chats, the second of them from a source of that name."""
+    return [CHATS[0], CHATS[1].model_copy(update={"source": source}), *CHATS[2:]]
+
+
 CASES: dict[str, Case] = {
     "cem": Case(first=[*TEXTS[:2]], second=[*TEXTS[2:], CHATS[2]]),
     "cert": Case(first=[text("def double(x):\n    return x * 2\n")] * 2, second=[text("y = func(3)\nz = 'cow'\n")] * 2),
     "copal": Case(untrained=True),
     "d_cpt_law": Case(settings={"pilot_shares": (0.5, 1.0), "pilot_steps": 4, "restarts": 2}),
+    "dmt": Case(first=marked("general")[:2], second=marked("general")[1:], settings={"general_sources": ("general",)}),
+    "inscl": Case(settings={"rows_for_each": 4}),
+    "safety_mix": Case(
+        first=marked("safety")[:2],
+        second=marked("safety")[1:],
+        settings={"safety_sources": ("safety",), "safety_share": 0.5},
+    ),
     "expand_vocabulary": Case(settings={"fewest_times": 1, "new_tokens": 4}),
+    "das": Case(settings={"contrast_weight": 1}),
+    "piggyback": Case(settings={"learning_rate": 2e-2}),  # a smaller one moves no score over the threshold in two steps
+    "ppo": Case(settings={"answers": 4, "answer_tokens": 4, "rewards": [{"kind": "pattern", "pattern": "^[A-L]"}]}),
     "prompt_pool": Case(settings={"pairs": 6, "chosen": 2}),
     "ets_dacp": Case(first=[*TEXTS[:2], CHATS[0]], second=[*TEXTS[2:], CHATS[1]]),
     "generative_replay": Case(settings={"generated_share": 1.0, "generated_tokens": 16}),
@@ -116,21 +146,46 @@ def test_a_version_is_served_in_the_form_of_the_table(lineage, name):
     assert [form for form, holds in found.items() if holds] == [METHODS[name].serving_form]
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_version_loads_whole_and_answers_with_finite_numbers(lineage, name):
-    assert logits(lineage(name)[1]).isfinite().all()
+@pytest.fixture(scope="module")
+def forks():
+    """New processes cost little while this is in use."""
+    with processes.forks():
+        yield
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_run_stopped_halfway_after_a_sibling_ends_with_the_same_weights(lineage, tmp_path, name):
-    """Trained from its parent again: rolling back gives the method memory back, and being stopped costs nothing."""
+def test_the_engine_of_a_new_process_serves_a_version_and_rolls_back_to_its_parent(lineage, forks, name):
+    served = processes.served([*reversed(lineage(name))], BEGINNING, ENDINGS)
+    for version, (said, likelihoods) in zip(reversed(lineage(name)), served, strict=True):
+        expected = continued(version)
+        assert said == expected[0]
+        assert likelihoods == pytest.approx(expected[1], abs=1e-3)
+    assert served[0][1] != pytest.approx(served[1][1], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_killed_after_a_sibling_was_trained_ends_in_the_same_version(lineage, forks, tmp_path, name):
+    """Trained from its parent again: rolling back gives the method memory back, and kill -9 costs one step."""
     parent, child = lineage(name)
     train(tmp_path / "sibling", parent, *order(name, "first"), version="v3", **settings(name))
-    stopped = stop_after_one_step(tmp_path / "again", parent, name)
-    again = train(tmp_path / "again", parent, *order(name, "second"), version="v2", **settings(name))[1]
-    assert stopped or CASES[name].untrained
-    assert same(child, again)
+    folder = tmp_path / "child"
+    request = spec(folder, parent, *order(name, "second"), version="v2", **settings(name))
+    trains = not CASES.get(name, Case()).untrained
+    assert processes.killed_at_step(2, folder, request) is trains
+    again = processes.trained(folder, request)
+    assert durable.read_manifest(again) == durable.read_manifest(child)
+    assert steps_taken(folder)[:3] == [1, 2, 2] * trains
     durable.verify(parent)
+
+
+def test_a_killed_run_whose_checkpoints_are_gone_begins_anew(lineage, forks, tmp_path):
+    parent, child = lineage("finetune")
+    folder = tmp_path / "child"
+    request = spec(folder, parent, *order("finetune", "second"), version="v2", **SHORT)
+    processes.killed_at_step(2, folder, request)
+    shutil.rmtree(folder / "work")
+    assert same(processes.trained(folder, request), child)
+    assert steps_taken(folder) == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -165,22 +220,28 @@ def plain(base, tmp_path_factory):
     return of
 
 
-def stop_after_one_step(folder, parent, name):
-    """Ask the job to stop as soon as it has made a step; whether it did."""
-    job = job_at(folder)
-    report = job.progress
+def continued(version):
+    """How a version goes on from the beginning, and the log-likelihood of each ending, in nats, computed plainly."""
+    import torch
 
-    def progress(done, total, message, **metrics):
-        report(done, total, message, **metrics)
-        job.stop_requested = job.stop_requested or message == "training"
+    loaded = weights.load(version, verify=False)
+    tokens = loaded.tokenizer(BEGINNING, add_special_tokens=False)["input_ids"]
+    prompt = torch.tensor([[separator(loaded.tokenizer), *tokens]])
+    with torch.inference_mode():
+        seen = torch.ones_like(prompt)  # the token before a document is the one that pads
+        whole = loaded.model.generate(input_ids=prompt, attention_mask=seen, max_new_tokens=8, do_sample=False)
+        said = loaded.tokenizer.decode(whole[0, prompt.shape[1] :], skip_special_tokens=True)
+        return said, [likelihood(loaded, prompt, ending) for ending in ENDINGS]
 
-    job.progress = progress
-    request = spec(folder, parent, *order(name, "second"), version="v2", **settings(name))
-    try:
-        training.train(request, job)
-    except StopRequested:
-        return True
-    return False
+
+def likelihood(loaded, prompt, ending):
+    import torch
+
+    tokens = loaded.tokenizer(ending, add_special_tokens=False, return_tensors="pt").input_ids
+    read = loaded.model(input_ids=prompt, use_cache=True)
+    rest = loaded.model(input_ids=tokens, past_key_values=read.past_key_values).logits[0, :-1]
+    found = torch.cat([read.logits[0, -1:], rest])
+    return float(found.log_softmax(-1).gather(1, tokens.T).sum())
 
 
 def logits(version):

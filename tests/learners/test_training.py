@@ -33,6 +33,18 @@ def test_a_version_is_complete_and_says_where_it_comes_from(base, tmp_path):
     assert (result.records, result.steps) == (len(CHATS), 1)
 
 
+def test_a_result_counts_what_could_be_trained_and_an_old_one_has_no_count(base, tmp_path):
+    def count(method, **options):
+        return train(tmp_path / f"{method}-{len(options)}", base, "cpt", method, TEXTS, **options)[0]
+
+    lora = count("finetune", epochs=1)
+    assert lora.trainable_parameters == 2 * 16 * (4 * (64 + 64) + 3 * (64 + 128))  # rank 16 on both layers
+    stored = sum(tensor.numel() for tensor in tensors(base).values())
+    assert count("finetune", epochs=0, full_weights=True).trainable_parameters == stored
+    assert count("copal").trainable_parameters == 0
+    assert TrainResult.model_validate(lora.model_dump(exclude={"trainable_parameters"})).trainable_parameters == 0
+
+
 def test_training_teaches_what_the_records_say(base, tmp_path):
     result, version = train(tmp_path / "taught", base, "cit", "finetune", CHATS, learning_rate=5e-3, epochs=60)
     assert correct(base, UNKNOWN) == 0

@@ -44,6 +44,14 @@ def test_a_preference_shows_both_sides_of_one_prompt(shown):
     assert chosen.pieces[0] == rejected.pieces[0] and chosen.pieces[1].text != rejected.pieces[1].text
 
 
+def test_judged_answers_and_prompts_are_shown_as_what_they_are(shown):
+    approved, disapproved = shown("ca", PREFERENCES[:1], method="kto").views[:2]
+    assert (approved.role, disapproved.role) == ("approved", "disapproved")
+    assert approved.pieces[1].text == "Ask Rome<|im_end|>" and approved.pieces[1].learned
+    prompt = shown("ca", PREFERENCES[:1], method="ppo").views[0]
+    assert (prompt.role, prompt.learned_tokens, prompt.pieces) == ("prompt", 0, approved.pieces[:1])
+
+
 def test_rehearsed_rows_stand_beside_the_new_ones(shown):
     found = shown("cit", CHATS, limit=2, method="replay")
     assert [view.role for view in found.views] == ["new", "new", "rehearsed", "rehearsed"]

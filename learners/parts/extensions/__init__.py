@@ -45,9 +45,12 @@ class Extension(nn.Module, ABC):
 
     Attributes:
         kind: its key in `KINDS`.
+        routes: whether it looks at a whole prompt before it chooses how the prompt is answered: an engine then reads a
+            prompt in one pass, by itself, and what follows it in later ones.
     """
 
     kind: ClassVar[str]
+    routes: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -34,6 +34,7 @@ class Kind(Extension):
     """
 
     kind = "prompt_pool"
+    routes = True
 
     def __init__(self, config: PretrainedConfig, *, pairs: list[int], tokens: int, chosen: int) -> None:
         super().__init__()

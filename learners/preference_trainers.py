@@ -1,0 +1,131 @@
+"""Training on judged answers: pairs of which one is better (trl's DPO), and single answers, wanted or not (trl's KTO).
+
+Owns how such rows become batches. Both compare with the parent version: its log-probabilities are computed once, before
+the first step, while the weights still are the parent's; a resumed run computes them again before its checkpoint is
+read. Called by `learners.trainer`; the step itself is that of `learners.loop.Extended`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from transformers import PrinterCallback
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
+from trl.trainer.kto_config import KTOConfig
+from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference, KTOTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+from learners.failures import InvalidInput
+from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from learners.worker import Job
+
+__all__ = ["LabelTrainer", "PairTrainer", "mismatched"]
+
+
+class _Judged(Extended):
+    """What both share: rows that are tokens already, a collator for them, and no reference model once it was asked."""
+
+    _judged: Any
+    train_dataset: Any
+
+    def _begin(self, work: Work, tokenizer: PreTrainedTokenizerBase, job: Job) -> None:
+        self.work, self.job, self.outcome = work, job, Outcome()
+        self._rows = DataCollatorForLanguageModeling(pad_token_id=padding_token(tokenizer))
+
+    def _forget_reference(self, model: PreTrainedModel) -> None:
+        self.remove_callback(PrinterCallback)  # pyright: ignore
+        if "ref" in getattr(model, "peft_config", {}):
+            model.delete_adapter("ref")
+
+    def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
+        """The rows are tokens already."""
+        return dataset
+
+    def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
+        if joined:
+            raise InvalidInput("rehearsed rows are no judged answers and cannot join their batch; rehearse by a term")
+        return self._judged([self.train_dataset[index] for index in new])
+
+    def metrics(self) -> dict[str, float]:
+        """How far the wanted answers of the last batch are above the others, against the parent, in nats.
+
+        A margin that keeps growing buys nothing: above some twenty nats it is the sign of a policy that collapses.
+        """
+        told: list[float] = self._metrics["train"].get("rewards/margins", [])[-1:]  # pyright: ignore
+        return {"margin_nats": told[0] / self.beta} if told else {}  # pyright: ignore
+
+
+class PairTrainer(_Judged, DPOTrainer):
+    """Preferences, against the parent as reference policy."""
+
+    def __init__(
+        self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job,
+        arguments: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self._begin(work, tokenizer, job)
+        self._judged = DataCollatorForPreference(pad_token_id=padding_token(tokenizer))
+        super().__init__(
+            model=model, args=DPOConfig(**arguments, precompute_ref_log_probs=True, max_length=None),
+            train_dataset=table(work.rows), processing_class=tokenizer, callbacks=[StepCallback(self)],
+        )  # fmt: skip
+        self._forget_reference(model)
+
+
+class LabelTrainer(_Judged, KTOTrainer):
+    """Single answers with a verdict, against the parent as reference policy.
+
+    The loss compares each answer with the divergence from the parent, which is estimated on answers to other prompts.
+    trl takes them from the batch; here every row has one partner for the whole run, so that the parent's side of the
+    estimate is computed once and batches may be in any order.
+    """
+
+    def __init__(
+        self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job,
+        arguments: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self._begin(work, tokenizer, job)
+        self._judged = DataCollatorForUnpairedPreference(pad_token_id=padding_token(tokenizer))
+        rows: list[Any] = list(work.rows)
+        others = [rows[index]["completion_ids"] for index in mismatched([row["prompt_ids"] for row in rows])]
+        judged = [{**row, "KL_completion_ids": other} for row, other in zip(rows, others, strict=True)]
+        options: dict[str, Any] = {**arguments, "train_sampling_strategy": "sequential"}
+        super().__init__(
+            model=model, args=KTOConfig(**options, precompute_ref_log_probs=True, max_length=None),
+            train_dataset=table(judged),
+            processing_class=tokenizer, callbacks=[StepCallback(self)],
+        )  # fmt: skip
+        self._forget_reference(model)
+
+
+def mismatched(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """For each row another one with a different prompt, each taken about equally often.
+
+    Args:
+        prompts: tokens of each row's prompt.
+
+    Raises:
+        InvalidInput: all rows have the same prompt, so no answer is foreign to any of them.
+    """
+    keys = [tuple(prompt) for prompt in prompts]
+    counts = Counter(keys)
+    if len(counts) < 2:
+        raise InvalidInput(
+            f"all {len(keys)} judged answers are to one prompt, and learning from them needs answers to another for "
+            "comparison; select feedback or preferences about at least two prompts"
+        )
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    places = {index: place for place, index in enumerate(order)}
+    shift = max(counts.values())
+
+    def partner(index: int) -> int:
+        ring = (order[(places[index] + shift + step) % len(order)] for step in range(len(order)))
+        return next(other for other in ring if keys[other] != keys[index])
+
+    return [partner(index) for index in range(len(keys))]
