@@ -57,7 +57,7 @@ def test_no_module_needs_another_to_be_imported_before_it():
     TopologicalSorter(imports_of(known)).prepare()
 
 
-def test_a_ring_through_a_package_is_seen(tmp_path):
+def test_a_ring_through_a_package_is_seen(tmp_path: Path):
     (tmp_path / "family").mkdir()
     (tmp_path / "family" / "__init__.py").write_text("from family.member import name\n")
     (tmp_path / "family" / "member.py").write_text("import outside\nname = 1\n")

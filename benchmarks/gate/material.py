@@ -68,16 +68,23 @@ def material(name: str, asked: Data, seed: int) -> Material:
     )
     if not test:
         test, train = train[: asked.test], train[asked.test :] or train
-    chosen = train[: asked.train]
+    chosen, unused = train[: asked.train], train[asked.train :]
     if asked.shuffled:
         chosen = _exchanged(chosen, random.Random(f"exchanged {seed}"))  # noqa: S311
-    asked_items, further = test[: asked.test], test[asked.test : asked.test + HELD_OUT_ITEMS]
+    asked_items = test[: asked.test]
     labels = sorted({one.answer for one in asked_items})
+    further = _unseen([*test[asked.test :], *unused], [*asked_items, *chosen])[:HELD_OUT_ITEMS]
     return Material(
         [_record(asked.source, one) for one in chosen],
         _suite(name, asked_items, labels, draw),
         _suite(f"{name}-held-out", [one for one in further if one.answer in labels], labels, draw),
     )
+
+
+def _unseen(examples: Sequence[_Example], seen: Sequence[_Example]) -> list[_Example]:
+    """Those whose question is none of `seen`."""
+    asked = {one.turns for one in seen}
+    return [one for one in examples if one.turns not in asked]
 
 
 def _exchanged(examples: Sequence[_Example], draw: random.Random) -> list[_Example]:

@@ -122,7 +122,8 @@ class Bench:
 
     def _known(self, pair: Pair, given: Material | None) -> Known:
         suites = [*self.independent, *([given.held_out] if given and given.held_out else [])]
-        return known(self._measured(pair.version, suites), self._measured(pair.parent, suites), self.policy)
+        candidate, parent = self._measured(pair.version, suites), self._measured(pair.parent, suites)
+        return known(candidate, parent, self._measured(BASE, self.independent), self.policy)
 
     def _trained(self, pair: Pair, given: Material) -> Learned:
         """Train the pair's candidate unless all that is asked of it is measured already."""

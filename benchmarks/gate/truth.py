@@ -42,8 +42,8 @@ class Known(BaseModel):
 
     Attributes:
         truth: `better`: the task was won by at least the gain that is asked, and nothing lost more than half of what it
-            may. `worse`: nothing was won, or a role clearly lost more than it may. `unclear`: anything between; also
-            where the task has no held-out items and nothing was lost.
+            may, neither since the parent nor since the anchor. `worse`: nothing was won, or a role clearly lost more
+            than it may. `unclear`: anything between; also where the task has no held-out items and nothing was lost.
         says: one line a suite.
     """
 
@@ -68,24 +68,31 @@ def independent(folder: Path) -> list[Suite]:
     return found
 
 
-def known(candidate: Sequence[Measurement], parent: Sequence[Measurement], policy: GatePolicy) -> Known:
-    """Compare two versions on independent items.
+def known(
+    candidate: Sequence[Measurement],
+    parent: Sequence[Measurement],
+    anchor: Sequence[Measurement],
+    policy: GatePolicy,
+) -> Known:
+    """Compare versions on independent items.
 
     Args:
         candidate, parent: measurements of the same suites; one of role `target` says what was won.
+        anchor: of those that must hold.
     """
-    new, old = by_suite(candidate), by_suite(parent)
+    new = by_suite(candidate)
     kept, lost, won, says = True, False, None, list[str]()
-    for suite in sorted(new):
-        role = new[suite][0].role
-        delta, error = _difference(new[suite], old[suite])
-        says.append(f"{suite}: {delta:+.2f} (standard error {error:.2f}, {len(new[suite])} items)")
-        if role == "target":
-            won = delta
-            continue
-        tolerance = policy.tolerance(role)
-        kept = kept and delta >= -tolerance / 2
-        lost = lost or (delta <= -tolerance and delta + _CLEARLY * error < 0)
+    for against, reference in (("parent", by_suite(parent)), ("anchor", by_suite(anchor))):
+        for suite in sorted(new.keys() & reference.keys()):
+            role = new[suite][0].role
+            delta, error = _difference(new[suite], reference[suite])
+            says.append(f"{suite}, {against}: {delta:+.2f} (standard error {error:.2f}, {len(new[suite])} items)")
+            if role == "target":
+                won = delta
+                continue
+            tolerance = policy.tolerance(role)
+            kept = kept and delta >= -tolerance / 2
+            lost = lost or (delta <= -tolerance and delta + _CLEARLY * error < 0)
     return Known(truth=_truth(won, policy.target_gain, kept=kept, lost=lost), says=tuple(says))
 
 

@@ -56,5 +56,7 @@ CA: dict[str, MethodInfo] = {
         "arXiv:2402.03300); verifiable rules instead of a reward model; the divergence from the parent version is a "
         "loss term instead of a part of the reward.",
         module="learners.methods.ppo",
+        experimental="On the tiny model the reward rises from 0.52 to 0.95 in 40 steps while the divergence from the "
+        "parent averages 0.81 nats a token and ends at 1.16; a greater beta that kept it below 1 stopped the rise.",
     ),
 }

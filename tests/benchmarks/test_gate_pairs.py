@@ -212,24 +212,29 @@ TASK_LEARNED = (scored("target", HALF, "task"), scored("target", NOTHING, "task"
 
 def test_a_candidate_that_won_and_lost_nothing_is_better():
     (new, old), general = TASK_LEARNED, scored("general", HALF)
-    assert known(new + general, old + general, GatePolicy()).truth == "better"
+    assert known(new + general, old + general, general, GatePolicy()).truth == "better"
+
+
+def test_what_was_lost_since_the_anchor_counts_though_the_parent_had_lost_it_before():
+    (new, old), lost = TASK_LEARNED, scored("general", NOTHING)
+    assert known(new + lost, old + lost, scored("general", HALF), GatePolicy()).truth == "worse"
 
 
 def test_a_candidate_that_won_and_clearly_lost_elsewhere_is_worse():
     new, old = TASK_LEARNED
-    found = known(new + scored("general", NOTHING), old + scored("general", HALF), GatePolicy())
+    found = known(new + scored("general", NOTHING), old + scored("general", HALF), [], GatePolicy())
     assert found.truth == "worse"
 
 
 def test_a_candidate_that_won_nothing_is_worse_whatever_it_kept():
-    assert known(scored("target", HALF), scored("target", HALF), GatePolicy()).truth == "worse"
+    assert known(scored("target", HALF), scored("target", HALF), [], GatePolicy()).truth == "worse"
 
 
 def test_a_candidate_that_may_have_lost_or_whose_gain_is_not_known_is_unclear():
     new, old = TASK_LEARNED
     slightly = [*HALF[:-6], *[0.0] * 6]  # 3 of 40: more than half of what may be lost, less than all of it
-    assert known(new + scored("general", slightly), old + scored("general", HALF), GatePolicy()).truth == "unclear"
-    assert known(scored("general", HALF), scored("general", HALF), GatePolicy()).truth == "unclear"
+    assert known(new + scored("general", slightly), old + scored("general", HALF), [], GatePolicy()).truth == "unclear"
+    assert known(scored("general", HALF), scored("general", HALF), [], GatePolicy()).truth == "unclear"
 
 
 def test_held_out_items_are_neither_learned_nor_asked_by_the_gate(monkeypatch):
