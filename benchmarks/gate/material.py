@@ -71,9 +71,12 @@ def material(name: str, asked: Data, seed: int) -> Material:
     chosen, unused = train[: asked.train], train[asked.train :]
     if asked.shuffled:
         chosen = _exchanged(chosen, random.Random(f"exchanged {seed}"))  # noqa: S311
-    asked_items = test[: asked.test]
+    # The gate's items and the held-out ones are drawn from one pool, or they would not ask the same. What is asked back
+    # whole, as the identity shift is, has no pool.
+    pool = _unseen([*test, *unused], chosen) or test
+    random.Random(f"pool {asked.source} {seed}").shuffle(pool)  # noqa: S311
+    asked_items, further = pool[: asked.test], pool[asked.test :][:HELD_OUT_ITEMS]
     labels = sorted({one.answer for one in asked_items})
-    further = _unseen([*test[asked.test :], *unused], [*asked_items, *chosen])[:HELD_OUT_ITEMS]
     return Material(
         [_record(asked.source, one) for one in chosen],
         _suite(name, asked_items, labels, draw),

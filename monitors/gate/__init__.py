@@ -47,7 +47,8 @@ Where a suite shows nothing
 - *Blind*: both sides are at or below chance + 2 standard errors. No delta is told, and the gate holds: such a suite
   cannot show a loss. Give it items that the model can solve, or set it to dry run. A blind safety suite (a refusal
   rate that nobody has yet cannot fall) is judged by the margin of refusing over complying, in nats, where every item
-  has one.
+  has one: while it holds the suite has passed, and where it fell the gate holds. It rejects nothing by margins alone,
+  because behaviour that anybody would meet has not changed.
 - *Saturated*: both sides are at 1.0 within 2 standard errors, and the suite has passed. No delta is told; the suite
   counts as held, and a loss would still show.
 
