@@ -7,6 +7,7 @@ works. Called by the benchmarks that learn one thing after another.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -28,7 +29,7 @@ from monitors.job import EngineSettings, Measurement, VersionRef
 from monitors.precision import native_dtype
 from monitors.probes.suites import Suite
 
-__all__ = ["BASE", "EMBEDDED", "Lab", "Learned", "base_version", "engine_settings"]
+__all__ = ["BASE", "EMBEDDED", "Lab", "Learned", "base_version", "digest_of", "engine_settings"]
 
 BASE = "v0"
 """Id of the version that everything starts from."""
@@ -154,10 +155,10 @@ class Lab:
         )  # fmt: skip
 
     def measure(self, version_id: str, suites: Sequence[Suite]) -> list[Measurement]:
-        """Ask a version every probe of `suites`; what was answered before is not asked again."""
+        """Ask a version every probe of `suites`; an attempt that was cut off goes on where it stopped."""
         from monitors.measure import measure_suites
 
-        job = _job(self.folder / "jobs" / f"measure-{version_id}", "measure")
+        job = _job(self.folder / "jobs" / f"measure-{version_id}-{digest_of(suites)}", "measure")
         return measure_suites(job, [VersionRef(id=version_id, path=self.version(version_id))], suites, self.engine)
 
     def scores(self, version_id: str, suites: Sequence[Suite]) -> dict[str, float]:
@@ -173,6 +174,11 @@ class Lab:
         shutil.rmtree(self.folder / "versions", ignore_errors=True)
         for output in self.folder.glob("jobs/learn-*/output"):
             shutil.rmtree(output, ignore_errors=True)
+
+
+def digest_of(suites: Sequence[Suite]) -> str:
+    """Of what is asked: a job remembers answers by the names of suite and item, so other items are another job."""
+    return hashlib.sha256(" ".join(sorted(suite.digest for suite in suites)).encode()).hexdigest()[:8]
 
 
 def _job(folder: Path, kind: Literal["import", "train", "measure"]) -> Job:

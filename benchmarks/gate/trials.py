@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.gate.definitions import Expected, Pair
 from benchmarks.gate.material import Material, material
 from benchmarks.gate.truth import Known, known
-from benchmarks.lab import BASE, Lab, Learned, base_version
+from benchmarks.lab import BASE, Lab, Learned, base_version, digest_of
 from learners.durable import write_atomic
 from learners.job import JobRequest
 from learners.worker import Job
@@ -167,7 +167,7 @@ def _second(lab: Lab, version: str, suites: Sequence[Suite]) -> list[Measurement
     """Measure once more, every other item first: other neighbours in the batches, the same settings."""
     from monitors.measure import measure_suites
 
-    folder = lab.folder / "jobs" / f"again-{version}"
+    folder = lab.folder / "jobs" / f"again-{version}-{digest_of(suites)}"
     for name in ("work", "output"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     job = Job(folder, JobRequest(job_id=folder.name, kind="measure", spec={}))
