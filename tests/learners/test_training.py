@@ -107,7 +107,7 @@ def test_records_that_the_stage_cannot_learn_are_left_alone(base, tmp_path):
 
 
 def test_a_selection_with_nothing_to_learn_is_invalid_input(base, tmp_path):
-    with pytest.raises(InvalidInput, match=r"'cpt': it takes records of kind text"):
+    with pytest.raises(InvalidInput, match=r"'cpt' with method 'finetune': it takes records of kind text"):
         train(tmp_path / "nothing", base, "cpt", "finetune", CHATS)
 
 
