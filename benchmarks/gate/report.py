@@ -196,7 +196,12 @@ def section(found: Report, command: str, picture: Path) -> str:
         lines.append("")
     if found.pairs:
         lines += [f"- {name}: {_told(getattr(found, name))}" for name in _RATES]
-        lines += [f"- pairs that independent items cannot tell, in no rate: {found.unclear}", "", _MEANING, ""]
+        lines += [f"- pairs that independent items cannot tell, in no rate: {found.unclear}"]
+        lines += [
+            f"- {name}, items of those pairs drawn anew (not independent): {_told(one)}"
+            for name, one in found.resampled.items()
+        ]
+        lines += ["", _MEANING, ""]
         lines += ["| pair | meant | is | verdict | why |", "|---|---|---|---|---|"]
         lines += [
             f"| {one.name} | {one.expected} | {_truth(one)} | {one.verdict} | {_cell(one.reasons[0])} |"
