@@ -130,7 +130,8 @@ def main(
     stored = Stored() if fresh or not path.exists() else Stored.model_validate_json(path.read_bytes())
     console = Console(stderr=as_json, highlight=False)
     if any(not _is_complete(stored, kind, turns) for kind in TASKS):
-        _measure(stored, path, base_version(model, out.resolve() / "lab"), items, turns, chosen, batch, threads, console)
+        version = base_version(model, out.resolve() / "lab")
+        _measure(stored, path, version, items, turns, chosen, batch, threads, console)
     found = [compare(stored, kind) for kind in TASKS]
     _show(found, chosen, console)
     if publish:

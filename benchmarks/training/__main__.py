@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -79,9 +80,9 @@ def _race(heat: Heat, rounds: int, folder: Path, threads: int, console: Console)
 
 
 def _lap(heat: Heat, folder: Path, threads: int) -> Lap:
-    """One contender's lap, in a process that starts with an empty memory."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "lap.json").unlink(missing_ok=True)
+    """One contender's lap, in a process that starts with an empty memory and finds no checkpoint of an earlier lap."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     write_atomic(folder / "heat.json", heat.model_dump_json())
     with (folder / "log.txt").open("wb") as log:
         subprocess.run(
