@@ -33,6 +33,7 @@ _COLUMNS = (
     "trainer",
     "tokens/s",
     "x trl",
+    "tokens/CPU s",
     "padding",
     "peak GB",
     "largest difference of a step's loss from cld",
