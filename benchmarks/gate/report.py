@@ -139,11 +139,8 @@ def show(found: Report, console: Console) -> None:
             console.print(_detection(one))
     if found.pairs:
         console.print(_pairs(found))
-        for name in _RATES:
-            console.print(f"{name}: {_told(getattr(found, name))}")
-        console.print(f"pairs that independent items cannot tell, in no rate: {found.unclear}")
-        for name, one in found.resampled.items():
-            console.print(f"{name}, items of those pairs drawn anew (not independent): {_told(one)}")
+        for line in _rates(found):
+            console.print(line)
 
 
 def _curves(found: Report) -> Table:
@@ -177,6 +174,15 @@ def _truth(one: PairResult) -> str:
     return "same" if one.known is None else one.known.truth
 
 
+def _rates(found: Report) -> list[str]:
+    drawn = "items of those pairs drawn anew (not independent)"
+    return [
+        *(f"{name}: {_told(getattr(found, name))}" for name in _RATES),
+        f"pairs that independent items cannot tell, in no rate: {found.unclear}",
+        *(f"{name}, {drawn}: {_told(one)}" for name, one in found.resampled.items()),
+    ]
+
+
 def _told(one: Rate) -> str:
     if one.rate is None:
         return "no case"
@@ -195,12 +201,7 @@ def section(found: Report, command: str, picture: Path) -> str:
         lines += [f"- {_detection(one)}" for one in found.detects]
         lines.append("")
     if found.pairs:
-        lines += [f"- {name}: {_told(getattr(found, name))}" for name in _RATES]
-        lines += [f"- pairs that independent items cannot tell, in no rate: {found.unclear}"]
-        lines += [
-            f"- {name}, items of those pairs drawn anew (not independent): {_told(one)}"
-            for name, one in found.resampled.items()
-        ]
+        lines += [f"- {line}" for line in _rates(found)]
         lines += ["", _MEANING, ""]
         lines += ["| pair | meant | is | verdict | why |", "|---|---|---|---|---|"]
         lines += [
