@@ -128,6 +128,11 @@ class _RowTrainer(Extended, SFTTrainer):
         return [self.work.rows[index] for index in new] + [self.work.remembered[index] for index in joined]
 
 
+def half_precision(asked: str, *, on_gpu: bool) -> bool:
+    """Whether the computation is in bfloat16; see `learners.methods.contract.Settings.precision`."""
+    return asked == "bfloat16" or (asked == "auto" and on_gpu and torch.cuda.is_bf16_supported())
+
+
 def fused_layers(*, on_gpu: bool, liger: bool) -> bool:
     """Whether liger-kernel's layers (extra `gpu`) take the place of the model's: on a GPU where it is installed."""
     return on_gpu and liger
@@ -146,7 +151,7 @@ def _arguments(work: Work, job: Job) -> dict[str, Any]:
         "max_grad_norm": 1.0,
         "average_tokens_across_devices": ranks.count() == 1,  # else the batch's weights do it, for every loss
         "seed": work.seed,
-        "bf16": on_gpu and torch.cuda.is_bf16_supported(),
+        "bf16": half_precision(work.settings.precision, on_gpu=on_gpu),
         "use_cpu": not on_gpu,
         "gradient_checkpointing": work.settings.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if work.settings.gradient_checkpointing else None,

@@ -55,6 +55,11 @@ class Training(Section):
         description="Put several short rows of a batch in one sequence where that saves padding. Rows do not see each "
         "other, and the loss stays what it is; pairs, judged answers and prompts are never packed.",
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Number format of the computation; weights that learn stay float32. `auto` is bfloat16 on a GPU "
+        "that has it and float32 on a processor.",
+    )
     gradient_checkpointing: bool = Field(
         default=False,
         description="Compute activations a second time instead of keeping them: less memory, about a third more time.",

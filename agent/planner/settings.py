@@ -23,6 +23,7 @@ def configured_settings(config: Config, candidate: Candidate) -> dict[str, Any]:
         "lora_targets": training.lora_targets,
         "full_weights": training.full_weights,
         "packing": training.packing,
+        "precision": training.precision,
         "gradient_checkpointing": training.gradient_checkpointing,
         "memory_records": config.replay.memory_records,
     }

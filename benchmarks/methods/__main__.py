@@ -33,8 +33,8 @@ MOST_USED: dict[Stage, tuple[str, ...]] = {
 }
 """What --quick compares, as far as the table of methods has them."""
 
-QUICK_SETTINGS = {"epochs": 1, "batch_size": 4}
-"""One pass in small batches: as many steps as two passes in batches of eight, in half the time."""
+QUICK_SETTINGS = {"epochs": 2, "batch_size": 4, "precision": "bfloat16"}
+"""Small batches: as many steps as four passes in batches of eight, in half the time."""
 
 
 def main(

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -55,6 +55,8 @@ class Settings(BaseModel):
         full_weights: train every weight and write a full-weight version, instead of an adapter.
         packing: several short rows in one sequence, see `learners.parts.packing`; the loss is that of the rows alone.
             Concerns the stage's own loss of rows; pairs, judged answers and prompts are never packed.
+        precision: number format of the computation; weights that learn stay float32. `auto` is bfloat16 on a GPU that
+            has it and float32 on a processor, so that processors of different makes train the same version.
         gradient_checkpointing: compute a block's activations again instead of keeping them: less memory, more time.
         memory_records: size of the replay memory that the new version keeps.
         checkpoint_steps: steps between two checkpoints.
@@ -71,6 +73,7 @@ class Settings(BaseModel):
     lora_targets: LoraTargets = "auto"
     full_weights: bool = False
     packing: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     memory_records: int = Field(default=256, ge=0)
     checkpoint_steps: int = Field(default=25, ge=1)

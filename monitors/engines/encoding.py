@@ -12,20 +12,24 @@ from monitors.engines.batching import Tokens
 
 __all__ = ["Encoder"]
 
+_BORDER = "<|endoftext|>"
+
 
 class Encoder:
     """One model's tokenizer, as engines use it.
 
     Args:
         tokenizer: without a chat template, the turns of a chat are set one a line.
-        generation: the model's own, whose end-of-sequence tokens end an answer beside the tokenizer's.
+        generation: the model's own, whose end-of-sequence tokens end an answer beside the tokenizer's and beside the
+            token that stands between documents, with which what was learned as plain text ends.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig | None) -> None:
         self._tokenizer: Any = tokenizer
         configured: Any = generation.eos_token_id if generation is not None else None
         listed: list[Any] = configured if isinstance(configured, list) else [configured]
-        ends = (int(token) for token in [self._tokenizer.eos_token_id, *listed] if token is not None)
+        known = [self._tokenizer.eos_token_id, *listed, self._tokenizer.get_vocab().get(_BORDER)]
+        ends = (int(token) for token in known if token is not None)
         self.ends = tuple(dict.fromkeys(ends))
 
     def prompt(self, prompt: Prompt) -> Tokens:
@@ -51,4 +55,4 @@ class Encoder:
 
     def _document_start(self) -> int:
         """The token that stands before a document in training: `<|endoftext|>` where the vocabulary has it."""
-        return int(self._tokenizer.get_vocab().get("<|endoftext|>", self.ends[0]))
+        return int(self._tokenizer.get_vocab().get(_BORDER, self.ends[0]))

@@ -9,7 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from learners import weights
 from learners.failures import InvalidInput
 from learners.parts.targets import target_modules
-from learners.trainer import fused_layers
+from learners.trainer import fused_layers, half_precision
 from tests.learners.runs import CHATS, PREFERENCES, TEXTS, same, tensors, train
 
 ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
@@ -101,6 +101,27 @@ def _saved_bytes(base, folder, monkeypatch, again):
     train(folder, base, "cpt", "finetune", TEXTS, **options)
     monkeypatch.undo()
     return sum(sizes)
+
+
+# number formats
+
+
+@pytest.mark.parametrize(("stage", "records"), [("cpt", TEXTS), ("cit", CHATS), ("ca", PREFERENCES)])
+def test_half_precision_computes_nearly_the_same_and_keeps_weights_whole(base, tmp_path, stage, records):
+    method = "dpo_replay" if stage == "ca" else "finetune"
+    whole, _ = train(tmp_path / "whole", base, stage, method, records, epochs=2)
+    half, version = train(tmp_path / "half", base, stage, method, records, epochs=2, precision="bfloat16")
+    assert half.first_loss != whole.first_loss
+    assert half.first_loss == pytest.approx(whole.first_loss, rel=0.02)
+    assert half.last_loss == pytest.approx(whole.last_loss, rel=0.1)
+    assert {weight.dtype for weight in tensors(version).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("asked", "on_gpu", "half"), [
+    ("auto", False, False), ("float32", True, False), ("bfloat16", False, True), ("bfloat16", True, True),
+])  # fmt: skip
+def test_a_processor_computes_in_half_precision_only_when_told(asked, on_gpu, half):
+    assert half_precision(asked, on_gpu=on_gpu) is half
 
 
 # kernels

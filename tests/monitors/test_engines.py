@@ -194,6 +194,11 @@ def test_generation_ends_before_a_stop_text_and_goes_on_without_one(engine):
     assert stopped == plain.split(stop)[0] != plain
 
 
+def test_a_continued_document_ends_where_the_document_that_was_learned_does(engine):
+    said = in_order(engine.generate([Prompt(text="Paris is the capital of")], [40]), 1)[0]
+    assert said in {" France.", " Italy."}
+
+
 def test_a_greedy_continuation_is_told_from_one_that_is_not(engine):
     found = in_order(engine.loglikelihood([(PROMPTS[0], "Paris"), (PROMPTS[0], "Rome")]), 2)
     assert [one.greedy for one in found] == [True, False]

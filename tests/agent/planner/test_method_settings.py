@@ -7,7 +7,12 @@ from agent.planner.plan import Candidate
 from agent.planner.settings import configured_settings
 from learners.methods import settings_for
 
-TOLD = {"packing": True, "gradient_checkpointing": True, "lora_targets": ("q_proj", "v_proj")}
+TOLD = {
+    "packing": True,
+    "precision": "bfloat16",
+    "gradient_checkpointing": True,
+    "lora_targets": ("q_proj", "v_proj"),
+}
 
 
 @pytest.mark.parametrize(("stage", "method"), [("cpt", "finetune"), ("cit", "replay"), ("ca", "dpo_replay")])
