@@ -36,7 +36,7 @@ _COLUMNS = (
     "tokens/CPU s",
     "padding",
     "peak GB",
-    "largest difference of a step's loss from cld",
+    "largest difference of a step's loss from cld_float32",
 )
 
 
@@ -95,9 +95,9 @@ def _lap(heat: Heat, folder: Path, threads: int) -> Lap:
 
 
 def compared(laps: Sequence[Lap]) -> dict[str, Any]:
-    """By contender: median speed and its ratio to trl's, padding, greatest peak, and how far its losses are from cld's.
+    """By contender: median speed and its ratio to trl's, padding, greatest peak, and how far losses are from cld's.
 
-    The losses of trl's own order belong to other batches and are not compared.
+    Losses are compared with those of `cld_float32`; those of trl's own order belong to other batches and are left out.
     """
     of = {name: [lap for lap in laps if lap.contender == name] for name in CONTENDERS}
     usual = median(lap.tokens_per_second for lap in of["trl"])
@@ -108,7 +108,7 @@ def compared(laps: Sequence[Lap]) -> dict[str, Any]:
             "tokens_per_cpu_second": median(lap.tokens_per_cpu_second for lap in of[name]),
             "padding_share": of[name][0].padding_share,
             "peak_memory_bytes": max(lap.peak_memory_bytes for lap in of[name]),
-            "largest_loss_difference": None if name == "trl" else _difference(of["cld"][0], of[name]),
+            "largest_loss_difference": None if name == "trl" else _difference(of["cld_float32"][0], of[name]),
             "losses": list(of[name][0].losses),
         }
         for name in CONTENDERS
@@ -149,7 +149,8 @@ def _section(found: dict[str, dict[str, Any]]) -> str:
     lines += ["| " + " | ".join(cells) + " |" for cells in _rows(found)]
     words = (
         "Same model, LoRA weights, rows, optimizer and number of steps, trainers in turn. `trl` is SFTTrainer with the "
-        "settings it comes with; `trl_matched` gets cld's batches and number format, so its losses must be cld's."
+        "settings it comes with (bfloat16, gradient checkpointing), `cld` computes in bfloat16 where the machine does. "
+        "`trl_matched` gets cld's batches in float32, so its losses must be those of `cld_float32`."
     )
     return "\n\n".join(("## Training", f"`{_command()}`", words, "\n".join(lines)))
 

@@ -1,9 +1,10 @@
 """One contender, in a process of its own: `python -m benchmarks.training.contenders FOLDER`.
 
-    cld          `learners.trainer`, as the train job uses it
+    cld          `learners.trainer`, as the train job uses it, in bfloat16 where the machine computes in it
     trl          `trl.SFTTrainer` with the settings it comes with: random order, bfloat16, gradient checkpointing
-    trl_matched  the same trainer in cld's order of batches, in cld's number format, without checkpointing: its losses
-                 must be cld's, step for step, which shows that both do the same work
+    cld_float32  cld's trainer in float32
+    trl_matched  trl's in cld's order of batches, in float32, without checkpointing: its losses must be those of
+                 cld_float32, step for step, which shows that both do the same work
 
 Owns the equality of everything else: model, LoRA weights, rows, number of steps, learning rate, optimizer. The clock
 runs from the end of the first step to the end of the last, so loading and warming up count for nobody; tokens are
@@ -41,10 +42,11 @@ from learners.stages import stage_info
 from learners.trainer import execute
 from learners.versions import read_version
 from learners.worker import Job
+from monitors.precision import native_dtype
 
 __all__ = ["CONTENDERS", "Contender", "Heat", "Lap", "run"]
 
-Contender = Literal["cld", "trl", "trl_matched"]
+Contender = Literal["cld", "trl", "cld_float32", "trl_matched"]
 
 _TASKS = ("task1510", "sst2", "task875", "agnews")
 _RANK, _ALPHA, _MAX_LENGTH_TOKENS = 16, 32, 512
@@ -153,7 +155,10 @@ def _rows(heat: Heat, tokenizer: Any) -> list[Row]:
 def _cld(
     heat: Heat, model: Any, tokenizer: Any, rows: list[Row], batches: list[Batch], folder: Path, clock: _Clock
 ) -> None:
-    given = {"learning_rate": heat.learning_rate, "batch_size": heat.batch_size, "checkpoint_steps": _NEVER_STEPS}
+    given = {
+        "learning_rate": heat.learning_rate, "batch_size": heat.batch_size, "checkpoint_steps": _NEVER_STEPS,
+        "precision": "float32" if heat.contender == "cld_float32" else native_dtype(),
+    }  # fmt: skip
     recipe = Recipe(schedule=lambda _: lambda _: 1.0, after_step=(clock.tick,))
     settings = settings_for("finetune", heat.stage, given)
     work = Work(rows, "rows", (), batches, recipe=recipe, settings=settings, seed=heat.seed)
@@ -174,8 +179,7 @@ def _trl_matched(
     heat: Heat, model: Any, tokenizer: Any, rows: list[Row], batches: list[Batch], folder: Path, clock: _Clock
 ) -> None:
     ordered = [rows[index] for batch in batches for index in batch.new]
-    on_gpu = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    matched = {"bf16": on_gpu, "gradient_checkpointing": False, "train_sampling_strategy": "sequential"}
+    matched = {"bf16": False, "gradient_checkpointing": False, "train_sampling_strategy": "sequential"}
     _plain(heat, model, tokenizer, ordered, len(batches), folder, clock, matched)
 
 
@@ -237,7 +241,12 @@ def _peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-CONTENDERS: dict[Contender, Callable[..., None]] = {"cld": _cld, "trl": _trl, "trl_matched": _trl_matched}
+CONTENDERS: dict[Contender, Callable[..., None]] = {
+    "cld": _cld,
+    "trl": _trl,
+    "cld_float32": _cld,
+    "trl_matched": _trl_matched,
+}
 """In the order of the first round; later rounds begin with another."""
 
 

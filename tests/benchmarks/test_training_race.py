@@ -14,7 +14,7 @@ def lap(contender, speed=100.0, losses=(2.0, 1.0), peak=2**20):
 
 
 def race(**losses):
-    laps = [lap("cld", 150.0), lap("cld", 130.0), lap("cld", 170.0), lap("trl")]
+    laps = [lap("cld", 150.0), lap("cld", 130.0), lap("cld", 170.0), lap("trl"), lap("cld_float32")]
     return compared([*laps, lap("trl_matched", 120.0, **losses)])
 
 
@@ -43,7 +43,7 @@ def laps(shared, base, folder, stage, *contenders):
 
 @pytest.mark.parametrize("stage", ["cit", "cpt"])
 def test_our_trainer_and_plain_trl_do_the_same_work_on_the_same_batches(shared, base, tmp_path, stage):
-    ours, theirs = laps(shared, base, tmp_path, stage, "cld", "trl_matched")
+    ours, theirs = laps(shared, base, tmp_path, stage, "cld_float32", "trl_matched")
     assert len(ours.losses) == 2 and ours.losses == pytest.approx(theirs.losses, abs=2e-5)
     assert ours.padding_share == theirs.padding_share
     assert ours.tokens_per_second > 0 and theirs.peak_memory_bytes > 2**20
