@@ -28,7 +28,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import data, pages
+from benchmarks import data, options, pages
 from benchmarks.lab import EMBEDDED, Lab, base_version
 from benchmarks.methods.tasks import ShortAnswer, chosen, record
 from learners.durable import write_atomic
@@ -74,6 +74,7 @@ def main(
     questions: Annotated[int, typer.Option(min=1, help="Most questions of a passage.")] = 10,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over each passage.")] = 10,
     model: Annotated[str, typer.Option(help="Embedded model, model folder or version folder.")] = EMBEDDED,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of every method.")] = None,
     seed: int = 0,
     results: Annotated[Path, typer.Option(help="Folder of all results.")] = RESULTS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored results.")] = False,
@@ -81,7 +82,8 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
 ) -> None:
     """Learn passages one after another by each method, and show what is left of the first."""
-    setup = {"passages": count, "questions": questions, "epochs": epochs, "model": model, "seed": seed}
+    told = {"epochs": epochs, **options.settings(settings)}
+    setup = {"passages": count, "questions": questions, **told, "model": model, "seed": seed}
     name = hashlib.sha256(json.dumps(setup, sort_keys=True).encode()).hexdigest()[:8]
     base = base_version(model, results.resolve() / "base")
     found: list[Updates] = []
@@ -89,7 +91,7 @@ def main(
         folder = results.resolve() / f"sequential-{name}" / method
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
-        found.append(updated(method, passages(count, questions, seed), base, folder, {"epochs": epochs}, seed))
+        found.append(updated(method, passages(count, questions, seed), base, folder, told, seed))
     Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else 150).print(_table(found))
     if as_json:
         answer = [{**one.model_dump(), "kept_of_first": _kept(one)} for one in found]

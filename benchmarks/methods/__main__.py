@@ -6,13 +6,12 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Console
 
-from benchmarks import pages
+from benchmarks import options, pages
 from benchmarks.lab import EMBEDDED
 from benchmarks.methods import plots, report
 from benchmarks.methods.running import Comparison, compare
@@ -59,7 +58,7 @@ def main(
     """Compare methods on sequences of real tasks; runs that are stored already are not run again."""
     known = _stage(stage)
     chosen = _methods(known, names, quick=quick)
-    given = {**(QUICK_SETTINGS if quick else {}), **_settings(settings)}
+    given = {**(QUICK_SETTINGS if quick else {}), **options.settings(settings)}
     streams = [stream] if stream else [QUICK_STREAMS[known]] if quick else list(DEFAULT_STREAMS[known])
     console = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else 190)
     found = [
@@ -98,14 +97,6 @@ def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
             hint = "" if name in methods() else did_you_mean(name, able, "none is like it;") + " "
             raise typer.BadParameter(f"{name!r} cannot train stage {stage}; {hint}those that can: {', '.join(able)}")
     return wanted
-
-
-def _settings(given: list[str] | None) -> dict[str, Any]:
-    pairs = [one.partition("=") for one in given or ()]
-    for key, equals, _ in pairs:
-        if not equals:
-            raise typer.BadParameter(f"--set {key!r}: KEY=VALUE is wanted, e.g. --set epochs=2")
-    return {key: yaml.safe_load(value) for key, _, value in pairs}
 
 
 def _tell(found: Comparison, console: Console, results: Path, *, publish: bool) -> None:

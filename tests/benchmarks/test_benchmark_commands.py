@@ -98,9 +98,9 @@ def test_trainers_take_turns_at_going_first(monkeypatch, tmp_path, page, base):
         )  # fmt: skip
 
     monkeypatch.setattr(training_command, "_lap", lap)
-    words = ("--stages", "cit", "--rounds", "3", "--model", str(base), "--results", str(tmp_path), "--publish")
+    words = ("--stages", "cit", "--rounds", "4", "--model", str(base), "--results", str(tmp_path), "--publish")
     assert answer(training_command.main, *words).exit_code == 0
-    assert [order[place] for place in (0, 3, 6)] == list(CONTENDERS)
+    assert [order[place] for place in (0, 4, 8, 12)] == list(CONTENDERS)
     assert "| answers learned | cld | 100 | 1.00 | 50 | 10% | 1.00 | 0.0e+00 |" in page.read_text()
 
 
