@@ -2,6 +2,7 @@
 
     docs/configuration.md   from the field descriptions of agent/config
     docs/cli.md             from the commands' own help and the table of exit codes in agent/errors.py
+    docs/choosing.md        from the table of methods and the results in benchmarks/results/methods
 
 A test fails while a committed page differs from what this writes.
 """
@@ -21,6 +22,9 @@ from typer.main import get_command  # noqa: E402
 from agent.cli.main import application  # noqa: E402
 from agent.errors import EXIT_CODES  # noqa: E402
 from agent.settings_text import reference  # noqa: E402
+from benchmarks.methods import choosing  # noqa: E402
+from benchmarks.methods.published import published  # noqa: E402
+from learners.methods import methods  # noqa: E402
 
 __all__ = ["pages"]
 
@@ -46,7 +50,11 @@ command works with the daemon down, except that `cld probe run` waits for it.
 
 def pages() -> dict[Path, str]:
     """The text of every generated page, by its path."""
-    return {_DOCS / "configuration.md": reference(), _DOCS / "cli.md": _command_line()}
+    return {
+        _DOCS / "configuration.md": reference(),
+        _DOCS / "cli.md": _command_line(),
+        _DOCS / "choosing.md": choosing.page(methods(), published()),
+    }
 
 
 def _command_line() -> str:

@@ -9,6 +9,8 @@
     standings   scores and costs over orders; who forgets least
     report      the tables, for a terminal and for docs/benchmarks.md
     plots       the curves
+    published   results that the repository keeps
+    choosing    docs/choosing.md, written from them
 
 `python -m benchmarks.methods --quick` runs the small form.
 """

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks import options, pages
 from benchmarks.lab import EMBEDDED
-from benchmarks.methods import plots, report
+from benchmarks.methods import plots, published, report
 from benchmarks.methods.running import Comparison, compare
 from benchmarks.methods.setup import PLAIN, Setup
 from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS
@@ -108,6 +108,7 @@ def _tell(found: Comparison, console: Console, results: Path, *, publish: bool) 
         plots.draw(found, results / found.setup.name)
         return
     drawn = plots.draw(found, pages.PAGE.parent / "benchmarks")
+    published.keep(found)
     pages.write_section(f"methods-{found.setup.stage}-{found.setup.stream}", report.section(found, _command(), drawn))
 
 

@@ -14,7 +14,7 @@ from benchmarks.methods.setup import PLAIN, REFERENCES, RunResult
 from learners.job import Stage
 from monitors.metrics import ScoreMatrix, average_accuracy_curve, summary
 
-__all__ = ["METRICS", "Best", "Spread", "Standing", "best", "curve", "standings"]
+__all__ = ["METRICS", "Best", "Spread", "Standing", "best", "curve", "keeping_up", "standings"]
 
 METRICS = ("acc", "bwt_gem", "fwt_gem", "forgetting_since_learned", "learning_accuracy", "plasticity")
 """Shown of each method, as `monitors.metrics.METRICS` names them."""
@@ -51,6 +51,16 @@ class Standing:
     energy_kwh: float | None
     seconds: float
 
+    @property
+    def learning_accuracy(self) -> float:
+        """Mean score on each task just after it was learned; 0 where it was not measured."""
+        return _mean(self, "learning_accuracy")
+
+    @property
+    def forgetting(self) -> float:
+        """Mean fall of a task's score since it was learned; 0 where it was not measured."""
+        return _mean(self, "forgetting_since_learned")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return asdict(self)
@@ -86,15 +96,24 @@ def curve(results: Sequence[RunResult], method: str) -> list[float]:
 
 def best(rows: Sequence[Standing], stage: Stage) -> Best | None:
     """Who forgets least among the methods that learn as well as plain training; None without plain training."""
-    plain = next((row for row in rows if row.method == PLAIN[stage]), None)
-    if plain is None or "forgetting_since_learned" not in plain.metrics:
+    able = keeping_up(rows, stage)
+    if not able:
         return None
-    least = _mean(plain, "learning_accuracy") - TOLERANCE
-    others = [row for row in rows if row.method not in REFERENCES and "forgetting_since_learned" in row.metrics]
-    able = [row for row in others if _mean(row, "learning_accuracy") >= least]
-    winner = min(able, key=lambda row: _mean(row, "forgetting_since_learned"))
-    forgetting, usual = (_mean(row, "forgetting_since_learned") for row in (winner, plain))
-    return Best(winner.method, forgetting, usual, forgetting / usual if usual > 0 else None)
+    plain = next(row for row in able if row.method == PLAIN[stage])
+    return Best(
+        able[0].method, able[0].forgetting, plain.forgetting,
+        able[0].forgetting / plain.forgetting if plain.forgetting > 0 else None,
+    )  # fmt: skip
+
+
+def keeping_up(rows: Sequence[Standing], stage: Stage) -> list[Standing]:
+    """Methods that learn as well as plain training, who forgets least first; none without plain training."""
+    measured = [row for row in rows if row.method not in REFERENCES and "forgetting_since_learned" in row.metrics]
+    plain = next((row for row in measured if row.method == PLAIN[stage]), None)
+    if plain is None:
+        return []
+    able = [row for row in measured if row.learning_accuracy >= plain.learning_accuracy - TOLERANCE]
+    return sorted(able, key=lambda row: row.forgetting)
 
 
 def _standing(method: str, results: Sequence[RunResult]) -> Standing:

@@ -1,0 +1,118 @@
+"""docs/choosing.md: which method for which purpose, from the table of methods and the published results.
+
+Owns the page's words and columns. An opinion has no place in it: what was not measured is listed as not measured.
+Called by docs/generate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
+from typing import get_args
+
+from benchmarks.methods.report import described
+from benchmarks.methods.running import Comparison
+from benchmarks.methods.setup import PLAIN
+from benchmarks.methods.standings import TOLERANCE, keeping_up, standings
+from learners.methods.info import InformationKind, MethodInfo, Need, ServingForm
+
+__all__ = ["page"]
+
+_HEAD = f"""\
+# Choosing a method
+
+<!-- Written by docs/generate.py from the table of methods and benchmarks/results/methods. -->
+
+The planner proposes the methods marked so in `cld methods list`; any other is trained where you name it (`[planner]
+methods`). This page helps to name one. `cld methods show ID` says what a method is and where it differs from its paper.
+
+"Keeps up" means: it learns within {TOLERANCE:.2f} of what plain training learns. Among those that keep up, the one that
+forgets least stands first. The results are those of a small model and few records; the order on yours may differ, and
+`python -m benchmarks.methods` measures it.
+
+"""
+
+_FORMS: dict[ServingForm, str] = {
+    "adapter": "a LoRA adapter over the base: vLLM and every engine that knows LoRA, many versions in one process",
+    "weights": "full weights: any engine, one version per process",
+    "extension": "a base with an extension and its router: cld's own engine only",
+}
+_NEEDS: dict[Need, str] = {
+    "data": "new records alone",
+    "memory": "new records and a replay memory of old ones",
+    "parent": "new records and an earlier version to compare with",
+}
+
+
+def page(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison]) -> str:
+    """The whole page.
+
+    Args:
+        known: methods by id.
+        comparisons: published results.
+    """
+    parts = [_HEAD, _by_kind(known, comparisons), *(_comparison(found, known) for found in comparisons)]
+    return "".join((*parts, _by_limits(known), _unmeasured(known, comparisons)))
+
+
+def _by_kind(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison]) -> str:
+    rows: list[tuple[str, ...]] = []
+    for kind in get_args(InformationKind):
+        for found in comparisons:
+            able = keeping_up(standings(found.results), found.setup.stage)
+            teaching = [row for row in able if row.method in known and kind in known[row.method].information_kinds]
+            if teaching:
+                names = ", ".join(f"`{row.method}` ({row.forgetting:+.3f})" for row in teaching[:3])
+                rows.append((kind, found.setup.stage, names))
+    head = "## By what is to be learned\n\nThose that keep up and forget least, with what they forgot.\n\n"
+    return head + _grid(("information", "stage", "measured best"), rows)
+
+
+def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
+    rows = [row for row in standings(found.results) if row.method in known]
+    able = keeping_up(rows, found.setup.stage)
+    behind = sorted((row for row in rows if row not in able), key=lambda row: -row.learning_accuracy)
+    plain = next(row for row in rows if row.method == PLAIN[found.setup.stage])
+    cells = [
+        (
+            f"`{row.method}`", "yes" if row in able else "no", f"{row.learning_accuracy:.3f}", f"{row.forgetting:.3f}",
+            f"{row.seconds / plain.seconds:.1f}x", ", ".join(known[row.method].needs), known[row.method].serving_form,
+        )
+        for row in (*able, *behind)
+    ]  # fmt: skip
+    tests = found.setup.test_items * len(found.results[0].tasks)
+    head = (
+        f"## Measured: stage {found.setup.stage}, {found.setup.stream}\n\n{described(found.setup)} A mean over {tests} "
+        f"items has a standard error of up to {0.5 / sqrt(tests):.2f}: smaller differences say little.\n\n"
+    )
+    columns = ("method", "keeps up", "learning accuracy", "forgetting", "time, plain = 1", "needs", "served as")
+    return head + _grid(columns, cells)
+
+
+def _by_limits(known: Mapping[str, MethodInfo]) -> str:
+    forms = [
+        (told, _names(n for n, info in known.items() if info.serving_form == form)) for form, told in _FORMS.items()
+    ]
+    most = {name: max(info.needs, key=list(_NEEDS).index) for name, info in known.items()}
+    needs = [(told, _names(name for name in known if most[name] == need)) for need, told in _NEEDS.items()]
+    return (
+        "## By what serves it\n\n" + _grid(("a version is", "methods"), forms)
+        + "## By the data at hand\n\n" + _grid(("needs", "methods"), needs)
+    )  # fmt: skip
+
+
+def _unmeasured(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison]) -> str:
+    seen = {result.method for found in comparisons for result in found.results}
+    without = _names(name for name, info in known.items() if name not in seen and not info.experimental)
+    doubted = "".join(f"- `{name}`: {info.experimental}\n" for name, info in sorted(known.items()) if info.experimental)
+    told = f"## Not measured on a real model\n\nTested on tiny models; the order above does not know them: {without}.\n"
+    return told + (f"\n## Experimental\n\n{doubted}" if doubted else "")
+
+
+def _grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(cells) + " |" for cells in rows)]) + "\n\n"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "none"

@@ -1,0 +1,56 @@
+"""Promises of docs/choosing.md: it ranks what was measured and says of everything else that it was not."""
+
+import pytest
+
+from benchmarks.methods import choosing
+from benchmarks.methods.published import keep, published
+from benchmarks.methods.running import Comparison
+from benchmarks.methods.setup import RunResult, Setup
+from learners.methods import methods
+
+SETUP = Setup(stage="cit", stream="short", tasks=2, items=2, test_items=50)
+KNOWN = {name: methods()[name] for name in ("finetune", "replay", "o_lora", "osf", "ppo")}
+
+
+def result(method, learned, kept):
+    """Two tasks; the first is learned to `learned` and falls to `kept`."""
+    scores = ((0.1, 0.1), (learned, 0.1), (kept, learned))
+    return RunResult(method=method, order=1, tasks=("a", "b"), scores=scores, seconds=60.0)
+
+
+FOUND = Comparison(SETUP, [result("finetune", 0.9, 0.2), result("replay", 0.9, 0.8), result("o_lora", 0.5, 0.5)])
+
+
+@pytest.fixture
+def sections():
+    """The page's text by heading."""
+    parts = choosing.page(KNOWN, [FOUND]).split("\n## ")
+    return {part.partition("\n")[0]: part for part in parts[1:]}
+
+
+def test_who_forgets_least_at_equal_learning_is_named_first(sections):
+    assert "| task | cit | `replay` (+0.100), `finetune` (+0.700) |" in sections["By what is to be learned"]
+
+
+def test_a_method_that_learns_less_is_never_named_for_what_it_keeps(sections):
+    assert "o_lora" not in sections["By what is to be learned"]
+    assert "| `o_lora` | no | 0.500 | 0.000 |" in sections["Measured: stage cit, short"]
+
+
+def test_small_differences_are_told_from_noise(sections):
+    assert "A mean over 100 items has a standard error of up to 0.05" in sections["Measured: stage cit, short"]
+
+
+def test_what_was_not_measured_is_said(sections):
+    assert "does not know them: `osf`." in sections["Not measured on a real model"]
+    assert "`ppo`" in sections["Experimental"]
+
+
+def test_published_results_are_read_as_they_were_kept(tmp_path):
+    keep(FOUND, tmp_path)
+    keep(Comparison(SETUP, [result("osf", 0.9, 0.9)]), tmp_path)
+    (read,) = published(tmp_path)
+    assert read.setup == SETUP
+    assert {one.method: one for one in read.results} == {
+        one.method: one for one in [*FOUND.results, result("osf", 0.9, 0.9)]
+    }
