@@ -5,6 +5,7 @@ Runs where CLD_VLLM_PYTHON names the interpreter of an environment with vLLM (do
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from learners.job import JobRequest, Limits
 from learners.versions import VersionSpec, write_data, write_spec
 from monitors.engines import EngineError, open_engines
 from monitors.job import EngineSettings, MeasureSpec, VersionRef
+from tests.learners.runs import CHATS, train
 from tests.monitors.test_engines import adapter_versions
 from tests.monitors.test_measure import job_in, rows_of
 from tests.tiny import KNOWN, tiny_weights
@@ -90,6 +92,21 @@ def test_vllm_and_transformers_measure_the_same(tmp_path):
     }
     for name, row in ours.items():
         assert theirs[name].margin == pytest.approx(row.margin, abs=2e-3)
+
+
+@NEEDS_VLLM
+@pytest.mark.slow
+def test_a_stack_of_three_tasks_is_served_as_one_adapter(tmp_path):
+    parent = wide_base(tmp_path / "versions" / "v0")
+    for number in range(3):
+        learned = CHATS[number : number + 2]
+        _, parent = train(tmp_path / f"task-{number}", parent, "cit", "o_lora", learned, learning_rate=2e-2, epochs=4)
+    version = VersionRef(id=parent.name, path=parent)
+    assert json.loads((parent / "adapter" / "adapter_config.json").read_text())["r"] == 24
+    ours = measured(tmp_path / "ours", (version,), EngineSettings(), Path(sys.executable))
+    theirs = measured(tmp_path / "theirs", (version,), EngineSettings(kind="vllm"), Path(str(PYTHON)))
+    assert {name: row.output for name, row in ours.items()} == {name: row.output for name, row in theirs.items()}
+    assert [theirs[name].margin for name in ours] == pytest.approx([row.margin for row in ours.values()], abs=1e-4)
 
 
 @pytest.mark.skipif(sys.executable == PYTHON, reason="this environment has vLLM")
