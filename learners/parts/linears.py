@@ -30,25 +30,13 @@ def input_norms(model: PreTrainedModel, rows: Sequence[Row]) -> dict[str, torch.
     """The root of the summed squares of what enters each linear layer, over all tokens of `rows`: name -> (inputs,)."""
     import torch
 
-    total: dict[str, torch.Tensor] = {}
-
-    def watch(name: str) -> Any:
-        def add(module: Any, arguments: tuple[torch.Tensor, ...]) -> None:
-            squares = arguments[0].detach().float().square().flatten(0, -2).sum(dim=0)
-            total[name] = total[name] + squares if name in total else squares
-
-        return add
-
-    handles = [module.register_forward_pre_hook(watch(name)) for name, module in linears(model).items()]
     training = model.training
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _summed(linears(model), lambda tokens: tokens.square().sum(dim=0)) as squares:
         for row in rows:
             model(input_ids=torch.tensor([row["input_ids"]], device=model.device), use_cache=False)
     model.train(training)
-    for handle in handles:
-        handle.remove()
-    return {name: value.sqrt() for name, value in total.items()}
+    return {name: value.sqrt() for name, value in squares.items()}
 
 
 def through_blocks(
@@ -71,7 +59,7 @@ def through_blocks(
         passing = _entering(model, decoder, rows)
         for number, block in enumerate(decoder.layers):
             own = {names[module]: module for module in block.modules() if module in names}
-            with _second_moments(own) as moments:
+            with _summed(own, lambda tokens: tokens.T @ tokens) as moments:
                 for row in passing:
                     row.through(block, number)
             change(moments)
@@ -114,15 +102,16 @@ def _entering(model: PreTrainedModel, decoder: Any, rows: Sequence[Row]) -> list
 
 
 @contextmanager
-def _second_moments(layers: Mapping[str, torch.nn.Linear]) -> Generator[dict[str, torch.Tensor]]:
-    """Sum x x^T of what enters each layer, inside the block."""
+def _summed(
+    layers: Mapping[str, torch.nn.Linear], statistic: Callable[[torch.Tensor], torch.Tensor]
+) -> Generator[dict[str, torch.Tensor]]:
+    """A statistic of what enters each layer (tokens x inputs, float32), summed over all calls inside the block."""
     found: dict[str, torch.Tensor] = {}
 
     def watch(name: str) -> Any:
         def add(module: Any, arguments: tuple[torch.Tensor, ...]) -> None:
-            tokens = arguments[0].float().flatten(0, -2)
-            moment = tokens.T @ tokens
-            found[name] = found[name] + moment if name in found else moment
+            value = statistic(arguments[0].float().flatten(0, -2))
+            found[name] = found[name] + value if name in found else value
 
         return add
 
