@@ -1,8 +1,8 @@
 """The `views` job: what a training job would learn from, token by token, without training.
 
 Owns the form in which rows are shown; the rows themselves are those of `learners.training`, prepared by the method as
-for a real run. Reads no weights unless the method's own preparation does. Called by `python -m learners` as the
-handler of kind `views`, for `cld plan views`. Imports no torch before it works.
+for a real run. Reads sizes of weights alone, unless the method's own preparation reads more. Called by `python -m
+learners` as the handler of kind `views`, for `cld plan views`. Imports no torch before it works.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from learners.job import TrainSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from learners.methods.contract import Material
     from learners.worker import Job
 
 __all__ = ["Piece", "View", "ViewResult", "ViewSpec", "views"]
@@ -25,6 +26,7 @@ __all__ = ["Piece", "View", "ViewResult", "ViewSpec", "views"]
 Role = Literal["new", "rehearsed", "chosen", "rejected", "approved", "disapproved", "prompt"]
 
 _IGNORED = -100
+_SAMPLE_ROWS = 2000
 
 
 class _Frozen(BaseModel):
@@ -66,12 +68,16 @@ class ViewResult(_Frozen):
     Attributes:
         rows, remembered: how many rows there are to learn from and to rehearse from.
         tokens, learned_tokens: of all new rows, in one pass.
+        overlap: share of the words of new texts that occur in what may be rehearsed; None where either is missing.
+        warnings: what is known to go wrong with texts like these, see `learners.parts.shift`.
     """
 
     rows: int
     remembered: int
     tokens: int
     learned_tokens: int
+    overlap: float | None = None
+    warnings: tuple[str, ...] = ()
     views: tuple[View, ...]
 
 
@@ -90,16 +96,37 @@ def views(spec: dict[str, Any], job: Job) -> ViewResult:
     asked = ViewSpec.model_validate(spec)
     material = prepared(TrainSpec.model_validate(asked.model_dump(exclude={"limit"})), job)
     marked = [_marked(ids, labels) for row in material.rows for _, ids, labels in _sequences(row, "new")]
+    shared, warnings = _foreseen(asked, material) if asked.stage == "cpt" else (None, ())
     return ViewResult(
         rows=len(material.rows),
         remembered=len(material.remembered),
         tokens=sum(map(len, marked)),
         learned_tokens=sum(learned for tokens in marked for _, learned in tokens),
+        overlap=shared,
+        warnings=warnings,
         views=(
             *_first(material.rows, "new", material.tokenizer, asked.limit),
             *_first(material.remembered, "rehearsed", material.tokenizer, asked.limit),
         ),
     )
+
+
+def _foreseen(asked: ViewSpec, material: Material) -> tuple[float | None, tuple[str, ...]]:
+    """The overlap of new and remembered texts, of a sample of each, and what is to be expected of this corpus."""
+    from learners.parts import shift
+    from learners.versions import read_version
+    from learners.weights import parameters
+
+    new, old = (
+        [str(material.tokenizer.decode(ids, skip_special_tokens=True))
+         for row in rows[:_SAMPLE_ROWS] for _, ids, _ in _sequences(row, "new")]
+        for rows in (material.rows, material.remembered)
+    )  # fmt: skip
+    shared = shift.overlap(new, old)
+    text_bytes = sum(len(str(value).encode()) for record in material.records for value in record.content.values())
+    size = parameters(read_version(asked.parent, verify=False).weights)
+    found = (shift.far_shift(shared), shift.too_little(text_bytes, size))
+    return shared, tuple(filter(None, found))
 
 
 def _first(

@@ -27,7 +27,11 @@ def rows(found: Mapping[str, Any]) -> None:
         "rows to rehearse from": found["remembered"],
         "tokens of the new rows": f"{found['tokens']}, of which {found['learned_tokens']} are learned",
     }
+    if found["overlap"] is not None:
+        counts["words known from those"] = f"{found['overlap']:.0%}"
     console.lines(f"plan of {found['cycle']}: \u27e6learned\u27e7, the rest is only read", counts)
+    for warning in found["warnings"]:
+        console.say(f"  warning: {warning}")
     for number, view in enumerate(found["views"], start=1):
         console.say(
             f"\n{number}. {_MEANINGS[view['role']]}: {view['learned_tokens']} of {view['tokens']} tokens learned"

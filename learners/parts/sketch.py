@@ -2,7 +2,8 @@
 
 Owns the map from a file to its blocks and from a block to its sketch: names of functions and classes that the block
 defines become `func` and `AnClass`, literals become fixed words of their type. Names from elsewhere (the library that
-is learned), variables and docstrings stay. A sketch parses, and the sketch of a sketch is itself.
+is learned), variables and docstrings stay. A sketch parses, and the sketch of a sketch is itself. Owns also the form in
+which a generator learns a block, and is asked for one.
 
 Source: Zan et al. 2022, CERT (arXiv:2206.06888), whose sketcher this follows in its default form.
 """
@@ -10,8 +11,14 @@ Source: Zan et al. 2022, CERT (arXiv:2206.06888), whose sketcher this follows in
 from __future__ import annotations
 
 import ast
+import re
 
-__all__ = ["blocks", "sketched"]
+__all__ = ["BLOCK_END", "beside_its_sketch", "blocks", "request_to_write", "sketched"]
+
+BLOCK_END = "\n\n"
+"""What stands between two blocks of a sketcher's text, and of a generator's."""
+
+_DETAIL = re.compile(r"""\b(?:func|AnClass|number|decimal|imaginary)\b|'string'|b'bytes'""")
 
 
 def blocks(code: str) -> list[str] | None:
@@ -41,6 +48,33 @@ def sketched(block: str) -> str:
     if imports >= 2 or any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(tree)):
         return block
     return ast.unparse(ast.fix_missing_locations(_Sketcher(tree).visit(tree)))
+
+
+def beside_its_sketch(block: str) -> str:
+    """A block as a generator learns it: behind its sketch, or alone where they are equal."""
+    sketch = sketched(block)
+    return block if sketch == block else f"{sketch}\n{block}"
+
+
+def request_to_write(prompt: str, draft: str) -> str | None:
+    """What a generator continues with the code, once a sketcher has continued the prompt with a draft.
+
+    Args:
+        prompt: code up to anywhere inside a block; blocks before it end with an empty line.
+        draft: the sketcher's continuation, up to the end of that block.
+
+    Returns:
+        The blocks before, the sketch of the block, and the block's beginning again; None where no detail is left open,
+        so that the draft is the answer.
+    """
+    if not _DETAIL.search(draft):
+        return None
+    before, end, beginning = prompt.rpartition(BLOCK_END)
+    try:
+        sketch = sketched(beginning + draft)
+    except SyntaxError:
+        sketch = beginning + draft
+    return f"{before}{end}{sketch}\n{beginning}"
 
 
 class _Sketcher(ast.NodeTransformer):

@@ -4,9 +4,10 @@
     score_matrix   R[t, i], indexed as in the papers, with cells that may be missing
     accuracy       ACC, its curve OP_t, MAA, learning accuracy, plasticity
     transfer       FWT and BWT: GEM's paper and code, TRACE, CITB, SAPT, the survey as printed
-    retention      forgetting: since learned, Chaudhry's, Mammoth's
+    retention      forgetting: since learned, Chaudhry's, Mammoth's; recovery@k
     deltas         GAD, IFD, SD, over-refusal, slice by slice
     knowledge      FUAR
+    norms          a changed norm: adoption, retention, residual, over-generalisation
     interval       bounds by the paired bootstrap
 
 Plain numbers in, plain numbers out: these modules store nothing and decide nothing. Called by `gate`, by
@@ -31,7 +32,8 @@ from monitors.metrics.deltas import (
 )
 from monitors.metrics.interval import bootstrap_interval
 from monitors.metrics.knowledge import fuar
-from monitors.metrics.retention import forgetting_chaudhry, forgetting_mammoth, forgetting_since_learned
+from monitors.metrics.norms import norm_adoption, norm_overgeneralisation, norm_residual, norm_retention
+from monitors.metrics.retention import forgetting_chaudhry, forgetting_mammoth, forgetting_since_learned, recovery
 from monitors.metrics.score_matrix import Cell, MissingCells, ScoreMatrix, cells_read
 from monitors.metrics.table import METRICS, Metric, Reading, Takes, summary
 from monitors.metrics.transfer import (
@@ -73,7 +75,12 @@ __all__ = [
     "learning_accuracy",
     "mean_average_accuracy",
     "mean_delta",
+    "norm_adoption",
+    "norm_overgeneralisation",
+    "norm_residual",
+    "norm_retention",
     "overrefusal_delta",
     "plasticity",
+    "recovery",
     "summary",
 ]

@@ -1,7 +1,8 @@
 """Forgetting: how far the last model fell below the best that there was; one function for each published formula.
 
 Owns formulas only. R[t, i], T: see `score_matrix`. Unlike backward transfer, forgetting is positive where something
-was lost, and it sees a task that got better for a while and then worse.
+was lost, and it sees a task that got better for a while and then worse. Recovery says how much of a loss was only
+hidden: what comes back after a few steps of training was not gone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 from monitors.metrics.score_matrix import ScoreMatrix
 
-__all__ = ["forgetting_chaudhry", "forgetting_mammoth", "forgetting_since_learned"]
+__all__ = ["forgetting_chaudhry", "forgetting_mammoth", "forgetting_since_learned", "recovery"]
 
 
 def forgetting_since_learned(r: ScoreMatrix) -> float:
@@ -37,6 +38,23 @@ def forgetting_mammoth(r: ScoreMatrix) -> float:
     As Mammoth's `utils/metrics.py` computes it (Buzzega 2020, 2004.07211): a gain on one task hides no loss on another.
     """
     return _fall(r, lambda _: range(1, r.tasks + 1))
+
+
+def recovery(before: float, forgotten: float, relearned: float) -> float | None:
+    """Recovery@k = (relearned - forgotten) / (before - forgotten): the part of a loss that k tuning steps bring back.
+
+    Cossu 2022 (2205.09357) judges forgetting by a model that was tuned lightly on the task again, for a low score may
+    only mean that the way to what is known was lost; the ratio is ours. With losses instead of scores it is the same.
+
+    Args:
+        before: score on a task when it was known.
+        forgotten: score after later updates.
+        relearned: score after k more steps on few examples of the task; say k beside the number.
+
+    Returns:
+        1 where all came back, below 0 where tuning made it worse; None where nothing was lost (equal scores).
+    """
+    return (relearned - forgotten) / (before - forgotten) if before != forgotten else None
 
 
 def _fall(r: ScoreMatrix, since: Callable[[int], range]) -> float:

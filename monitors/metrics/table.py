@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from monitors.metrics.accuracy import average_accuracy, learning_accuracy, mean_average_accuracy, plasticity
 from monitors.metrics.deltas import delta_per_slice, delta_survey_as_printed, mean_delta, overrefusal_delta
 from monitors.metrics.knowledge import fuar
-from monitors.metrics.retention import forgetting_chaudhry, forgetting_mammoth, forgetting_since_learned
+from monitors.metrics.norms import norm_adoption, norm_overgeneralisation, norm_residual, norm_retention
+from monitors.metrics.retention import forgetting_chaudhry, forgetting_mammoth, forgetting_since_learned, recovery
 from monitors.metrics.score_matrix import Cell, ScoreMatrix, cells_read
 from monitors.metrics.transfer import (
     bwt_gem,
@@ -28,7 +29,16 @@ from monitors.metrics.transfer import (
 
 __all__ = ["METRICS", "Metric", "Reading", "Takes", "summary"]
 
-Takes = Literal["matrix", "matrix and single-task scores", "suites", "suites and tasks", "items", "facts"]
+Takes = Literal[
+    "matrix",
+    "matrix and single-task scores",
+    "suites",
+    "suites and tasks",
+    "items",
+    "facts",
+    "relearning",
+    "norms",
+]
 Better = Literal["higher", "lower"]
 
 
@@ -38,7 +48,9 @@ class Metric:
 
     Attributes:
         function: computes it; its docstring has the formula.
-        takes: what the function is given: a `ScoreMatrix`, scores of probe suites or items after and before, facts.
+        takes: what the function is given: a `ScoreMatrix`, scores of probe suites or items after and before, facts,
+            the three scores of forgetting and relearning one task,
+            scores of a norm's items.
         source: who publishes this formula.
         low, high: least and greatest value where every score is in [0, 1].
         better: which direction is good.
@@ -82,6 +94,11 @@ METRICS: Final[Mapping[str, Metric]] = {
     "overrefusal": Metric(overrefusal_delta, "suites", "cld, over-refusal suites", -1, 1, "lower", True),
     "delta_per_slice": Metric(delta_per_slice, "items", "cld, each slice", -1, 1, "higher"),
     "fuar": Metric(fuar, "facts", "CKL", 0, inf, "lower"),
+    "recovery": Metric(recovery, "relearning", "cld, after Cossu 2022", -inf, inf, "higher"),
+    "norm_adoption": Metric(norm_adoption, "norms", "cld, value revision", 0, 1, "higher"),
+    "norm_retention": Metric(norm_retention, "norms", "cld, value revision", 0, 1, "higher"),
+    "norm_residual": Metric(norm_residual, "norms", "cld, value revision", 0, 1, "lower"),
+    "norm_overgeneralisation": Metric(norm_overgeneralisation, "norms", "cld, value revision", 0, 1, "lower"),
 }
 
 

@@ -15,9 +15,10 @@ import torch
 
 from learners import durable, weights
 from learners.failures import InvalidInput
-from learners.parts import keep
+from learners.parts import keep, select
 from learners.parts.linears import linears
 from learners.parts.memory import ReplayMemory
+from learners.parts.views import text_rows
 from learners.versions import read_version
 from tests.learners.runs import CHATS, OLD, TEXTS, correct, loss, tensors, text, train
 from tests.tiny import KNOWN, SENTENCES, UNKNOWN, chat
@@ -147,15 +148,26 @@ def test_the_news_alone_teach_what_changed_as_the_whole_document_does(base, tmp_
     assert loss(news, asked) < min(loss(whole, asked), loss(first, asked) - 0.5)
 
 
+def after(version, first, second):
+    """Loss on `second` alone where it follows `first` in one sequence, in nats."""
+    loaded = weights.load(version, verify=False)
+    (row,) = text_rows(text(f"{first}\n{second}"), loaded.tokenizer, 200)
+    known = len(text_rows(text(f"{first}\n"), loaded.tokenizer, 200)[0]["input_ids"]) - 1
+    (found,) = select.novelty(loaded.model, [{**row, "labels": [-100] * known + row["labels"][known:]}])
+    return found
+
+
 def test_linked_records_teach_what_one_says_of_the_other(base, tmp_path):
-    colors = list(enumerate(("red", "white", "green", "black")))
-    records = [text(f"AB-{number}00 is {color}.") for number, color in colors]
-    records += [text(f"AB-{number}00 {color} {color}") for number, color in colors]
-    recipe = RECIPE | {"epochs": 12}
-    linked = train(tmp_path / "linked", base, "cpt", "ecom_pack", records, **recipe)[1]
+    """Measured in 80 steps over the same tokens: 3.82 nats on the one after the other, 6.35 where each was alone."""
+    pairs = [(f"AB-{number}00 is {color}.", f"AB-{number}00 {color} {color}") for number, color in enumerate(COLORS)]
+    records = [text(one) for part in zip(*pairs, strict=True) for one in part]
+    recipe = RECIPE | {"epochs": 40}
+    linked = train(tmp_path / "linked", base, "cpt", "ecom_pack", records, **recipe | {"batch_size": 2})[1]
     alone = train(tmp_path / "alone", base, "cpt", "ecom_pack", records, identifier="", link_fields=(), **recipe)[1]
-    questions = [text(f"AB-{number}00 is {color}.\nAB-{number}00 {color} {color}") for number, color in colors]
-    assert loss(linked, questions) < loss(alone, questions)
+    assert sum(after(linked, *pair) for pair in pairs) < 0.7 * sum(after(alone, *pair) for pair in pairs)
+
+
+COLORS = ("red", "white", "green", "black")
 
 
 def test_earlier_tasks_are_written_down_and_told_apart(base, tmp_path):
@@ -253,11 +265,11 @@ def test_what_is_answered_wrongly_is_learned_with_its_texts_and_nothing_else(bas
     right = [chat(question, answer) for question, answer in list(KNOWN.items())[:4]]
     facts = [text(f"They say that {answer} is the answer: {question}") for question, answer in UNKNOWN.items()]
     noise = [text("Grass and snow."), text("Cows and bees.")]
-    options = {"learning_rate": 5e-3, "epochs": 60, "batch_size": 4, "texts_for_each": 1}
+    options = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 4, "texts_for_each": 1}
     version = train(tmp_path / "cem", base, "cpt", "cem", [*facts, *noise, *right, *CHATS], **options)[1]
     learned = {item.record.id for item in ReplayMemory.read(version / "memory").items if item.stage == "cpt"}
     assert learned == {one.id for one in (*facts, *CHATS)}
-    assert correct(version, UNKNOWN) >= 0.5
+    assert correct(version, UNKNOWN) >= 0.9
     forgetful = train(tmp_path / "bare", base, "cpt", "cem", [*facts, *CHATS], review_share=0, **options)[1]
     assert 1 - correct(version, KNOWN) <= 0.5 * (1 - correct(forgetful, KNOWN))
 

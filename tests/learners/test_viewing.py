@@ -5,7 +5,7 @@ import pytest
 from learners import training, weights
 from learners.job import TrainSpec
 from learners.viewing import views
-from tests.learners.runs import CHATS, PREFERENCES, TEXTS, job_at, spec
+from tests.learners.runs import CHATS, PREFERENCES, TEXTS, job_at, spec, text
 
 
 @pytest.fixture
@@ -63,6 +63,23 @@ def test_the_totals_are_of_all_rows_whatever_is_shown(shown):
     new = [view for view in every.views if view.role == "new"]
     assert some.tokens == every.tokens == sum(view.tokens for view in new)
     assert some.learned_tokens == sum(view.learned_tokens for view in new)
+
+
+def test_texts_in_a_foreign_language_are_foreseen_to_make_the_model_forget(shown):
+    (warning,) = shown("cpt", [text("Qui trop embrasse mal étreint, dit on ici.")]).warnings
+    assert "strong shift" in warning and "rewarm_replay" in warning
+    known = shown("cpt", TEXTS)
+    assert known.overlap > 0.3 and known.warnings == ()
+
+
+def test_a_small_corpus_for_a_big_model_is_warned_of(shown, monkeypatch):
+    monkeypatch.setattr(weights, "parameters", lambda folder: 7_000_000_000)
+    assert "7.0 billion parameters" in shown("cpt", TEXTS).warnings[0]
+
+
+def test_instructions_are_foreseen_nothing_of(shown):
+    found = shown("cit", CHATS)
+    assert found.overlap is None and found.warnings == ()
 
 
 def test_nothing_is_trained(shown, tmp_path, monkeypatch):

@@ -110,6 +110,18 @@ def test_fuar_needs_the_scores_of_every_model():
         metrics.fuar([(0.5, 0.4)], [0.3], [0.1, 0.1])
 
 
+@pytest.mark.parametrize(
+    "scores, expected",
+    [((0.8, 0.2, 0.8), 1.0), ((0.8, 0.2, 0.65), 0.75), ((0.8, 0.2, 0.1), -1 / 6), ((2.2, 4.2, 2.7), 0.75)],
+)
+def test_recovery_is_the_part_of_a_loss_that_comes_back(scores, expected):
+    assert metrics.recovery(*scores) == pytest.approx(expected)
+
+
+def test_where_nothing_was_lost_nothing_can_come_back():
+    assert metrics.recovery(0.5, 0.5, 0.7) is None
+
+
 def test_overrefusal_counts_refusals_so_answering_less_is_positive():
     assert METRICS["overrefusal"].function([0.8, 0.9], [1.0, 0.9]) == pytest.approx(0.1)
 

@@ -15,6 +15,7 @@ from tests.tiny import tiny_base
 
 FOUND = {
     "cycle": "c1", "rows": 7, "remembered": 3, "tokens": 70, "learned_tokens": 20,
+    "overlap": 0.125, "warnings": ["a strong shift"],
     "views": [
         {"role": "new", "tokens": 5, "learned_tokens": 2, "pieces": [
             {"text": "Question? \x1b[31m", "token_ids": [1, 2, 3], "learned": False},
@@ -37,6 +38,12 @@ def test_what_is_learned_stands_in_brackets_and_escapes_do_not_reach_the_termina
     plan_rows.rows(FOUND)
     out = capsys.readouterr().out
     assert "Question? \u27e6Answer\u27e7" in out and "2 of 5 tokens learned" in out and "\x1b" not in out
+
+
+def test_what_is_to_be_expected_of_the_texts_stands_above_the_rows(capsys: pytest.CaptureFixture[str]):
+    plan_rows.rows(FOUND)
+    told, rows = capsys.readouterr().out.split("\n1. ")
+    assert "12%" in told and "warning: a strong shift" in told and "warning" not in rows
 
 
 def test_on_a_terminal_what_is_learned_has_a_colour(

@@ -1,0 +1,136 @@
+"""A small real model that speaks one random language, and other languages: where much is forgotten at once.
+
+    base = chain_base(tmp_path / "versions", remembered=256)      # a published version folder `v0` that speaks "a"
+    records = speech("b", 960, seed=1)                            # texts of another language
+
+A language is a Markov chain over the same 64 words. Of the words, a share goes on as in language "a", the others go on
+in another way: what is learned contradicts what is known, and nothing says which language a text is in. Two Llama
+layers of width 64, trained once per machine and source text.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from learners import durable
+from learners.parts.memory import Remembered, ReplayMemory
+from learners.records import Record, record_id
+from learners.versions import VersionSpec, write_data, write_spec
+
+__all__ = ["SHARED", "WORDS", "chain_base", "speech"]
+
+WORDS = [f"w{number}" for number in range(64)]
+SHARED = 0.3
+"""Of the words, those that go on in another language as in "a"."""
+
+_LENGTH = 48
+_STEPS, _BATCH = 300, 32
+
+
+def _rows(language: str, shared: float):
+    """words x words: how likely each word follows each; of every language but "a", the first rows are those of "a"."""
+    import torch
+
+    draw = torch.Generator().manual_seed(sum(language.encode()))
+    own = (2.0 * torch.randn(len(WORDS), len(WORDS), generator=draw)).softmax(dim=1)
+    kept = 0 if language == "a" else round(shared * len(WORDS))
+    return torch.cat([_rows("a", 1.0)[:kept], own[kept:]]) if kept else own
+
+
+def _numbers(language: str, count: int, seed: int, shared: float):
+    """count x 48 numbers of words."""
+    import torch
+
+    rows, draw = _rows(language, shared), torch.Generator().manual_seed(seed)
+    words = [torch.randint(len(WORDS), (count,), generator=draw)]
+    while len(words) < _LENGTH:
+        words.append(torch.multinomial(rows[words[-1]], 1, generator=draw).squeeze(1))
+    return torch.stack(words, dim=1)
+
+
+def speech(language: str, count: int, *, seed: int, shared: float = SHARED, source: str = "") -> list[Record]:
+    """Texts of a language.
+
+    Args:
+        language: its name, one letter.
+        count: of texts, of 48 words each.
+        seed: of the texts.
+        shared: of the words, those that go on as in language "a".
+        source: of the records; the language, unless told.
+    """
+    contents = [
+        {"text": " ".join(WORDS[number] for number in row)} for row in _numbers(language, count, seed, shared).tolist()
+    ]
+    return [Record(id=record_id("text", one), source=source or language, kind="text", content=one) for one in contents]
+
+
+def chain_base(versions: Path, *, remembered: int = 0, version_id: str = "v0") -> Path:
+    """Publish the model below `versions`; its replay memory holds so many texts of language "a"."""
+    staging, final = versions / f".{version_id}", versions / version_id
+    shutil.copytree(_shared(), staging / "weights")
+    known = tuple(Remembered(stage="seed", record=record) for record in speech("a", remembered, seed=7))
+    ReplayMemory(items=known, seen={"seed": len(known)}).write(staging / "memory")
+    write_data(staging, ())
+    write_spec(staging, VersionSpec(id=version_id, created_by="tests"))
+    durable.write_manifest(staging)
+    staging.rename(final)
+    return final
+
+
+def _shared() -> Path:
+    """The weights, made by whichever process comes first."""
+    key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    shared = Path(tempfile.gettempdir()) / f"cld-chains-{key}"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            building = shared.with_suffix(".building")
+            shutil.rmtree(building, ignore_errors=True)
+            tokenizer = _tokenizer()
+            _trained(tokenizer).save_pretrained(building)
+            tokenizer.save_pretrained(building)
+            building.rename(shared)
+    return shared
+
+
+def _tokenizer():
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<|endoftext|>", "[UNK]", *WORDS]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|endoftext|>", unk_token="[UNK]"
+    )
+
+
+def _trained(tokenizer):
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.set_num_threads(1)  # on shared cores two threads are ten times slower than one
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=128, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=False,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
+    first = tokenizer.convert_tokens_to_ids(WORDS[0])
+    words = _numbers("a", _STEPS * _BATCH, 0, 1.0) + first
+    ends = torch.full((len(words), 1), tokenizer.eos_token_id)
+    ids = torch.cat([ends, words, ends], dim=1)
+    for step in range(_STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = 3e-3 * min(1.0, (step + 1) / 20) * (1 - step / _STEPS)
+        batch = ids[step * _BATCH : (step + 1) * _BATCH]
+        model(input_ids=batch, labels=batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
