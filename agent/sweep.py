@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent import profiles
+from agent import hidden, profiles
 from agent.context import Context
 from agent.errors import CldError, error_kind
 from agent.history.diff import line
@@ -19,7 +19,7 @@ from agent.store import commands, control, cycles, deployment, measurements, ver
 from agent.store.commands import Command
 from monitors.job import MeasureSpec
 from monitors.probes.judges import agreements, sentence
-from monitors.probes.suites import load_suite
+from monitors.probes.suites import load_suite, write_suite
 
 __all__ = ["advance"]
 
@@ -66,6 +66,8 @@ def _measure(context: Context, asked: Command, serving: str) -> bool:
 def _order(context: Context, asked: Command, target: str, folder: Path) -> MeasureSpec:
     """What is measured: the standing suites again, or what a profile lacks of the version and the initial one."""
     engine, profile = measured.engine_settings(context.config), asked.args.get("profile")
+    if (name := asked.args.get("hidden")) is not None:
+        return _disguised(context, str(name), target, folder)
     if profile is None:
         wanted, skip = [target], frozenset[str]()
         files = [*measured.standing_suites(context), *_learned(context, target)]
@@ -79,6 +81,22 @@ def _order(context: Context, asked: Command, target: str, folder: Path) -> Measu
         suites=tuple(measured.copied(files, folder)),
         engine=engine,
         skip=skip,
+    )
+
+
+def _disguised(context: Context, name: str, target: str, folder: Path) -> MeasureSpec:
+    """A suite in disguises on a version and its parent; the suite lies in the job's folder alone."""
+    engine, suite = measured.engine_settings(context.config), hidden.suite_of(context.layout, context.config, name)
+    with context.store.read() as tx:
+        wanted = hidden.compared(tx, target)
+    path = folder / "suites" / f"{suite.suite}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    write_suite(path, suite)
+    return MeasureSpec(
+        versions=tuple(measured.reference(context.layout, version) for version in wanted),
+        suites=(path,),
+        engine=engine,
+        skip=measured.measured_keys(context, wanted, [suite], engine.digest()),
     )
 
 

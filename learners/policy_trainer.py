@@ -42,6 +42,9 @@ class PromptTrainer(Extended, GRPOTrainer):
     A step's batch is sampled anew in every `num_iterations`-th step; the steps between learn from the same answers.
     """
 
+    _rewards: list[float]
+    _log_probabilities: torch.Tensor
+
     def __init__(
         self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job,
         arguments: Mapping[str, Any],
@@ -93,6 +96,7 @@ class PromptTrainer(Extended, GRPOTrainer):
         state, device = self.work.recipe.state, self.accelerator.device
         if self.state.global_step % self.num_iterations == 0:
             sampled = self._generate_and_score_completions(generation_batch["asked"])
+            sampled |= self._weighed(sampled)
             for name in [name for name in state if name.startswith(_ROLLOUT)]:
                 del state[name]
             state.update({_ROLLOUT + name: value for name, value in sampled.items()})
@@ -110,7 +114,32 @@ class PromptTrainer(Extended, GRPOTrainer):
         if reward is None:
             raise InvalidInput("prompts can only be learned with a reward; the method's recipe has none")
         finished = [ids[-1] in self.eos_token_ids for ids in completion_ids]
-        return [*reward([Answer(*one) for one in zip(completions, expected, finished, strict=True)])]
+        self._rewards = reward([Answer(*one) for one in zip(completions, expected, finished, strict=True)])
+        return [*self._rewards]
+
+    def _weighed(self, sampled: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """Advantages as the method weighs the answers, and how strongly each of these is held to the parent."""
+        if self.work.recipe.weigh is None:
+            return {}
+        mask, likelihoods = sampled["completion_mask"], sampled["old_per_token_logps"]
+        mean = (likelihoods * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        weights = torch.tensor(self.work.recipe.weigh(self._rewards, mean.tolist()), device=mean.device)
+        return {"advantages": sampled["advantages"] * weights[:, 0], "held": weights[:, 1]}
+
+    def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """trl's loss and, of answers that are held, their distance from the parent."""
+        loss = super()._stage_loss(model, inputs, *args, **kwargs)
+        if "held" not in inputs:
+            return loss
+        mask, parent = inputs["completion_mask"], inputs["ref_per_token_logps"]
+        distances = (self._log_probabilities - parent).square() * mask
+        return loss + (inputs["held"] * distances.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean()
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        """trl's, remembered: the last ones that a step computes are those that its loss is made from."""
+        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        self._log_probabilities = found[0]
+        return found
 
     def metrics(self) -> dict[str, float]:
         """Mean reward of the last answers, and how far the policy is from the parent on them, in nats a token."""

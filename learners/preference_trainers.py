@@ -2,15 +2,18 @@
 
 Owns how such rows become batches. Both compare with the parent version: its log-probabilities are computed once, before
 the first step, while the weights still are the parent's; a resumed run computes them again before its checkpoint is
-read. Called by `learners.trainer`; the step itself is that of `learners.loop.Extended`.
+read. Pairs may bring references of their own (`learners.parts.pairs`). Called by `learners.trainer`; the step itself is
+that of `learners.loop.Extended`.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import PrinterCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
@@ -28,11 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelTrainer", "PairTrainer", "mismatched"]
 
+_COLLAPSE_NATS = 20.0
+_REFERRED = "ref_chosen_logps"  # trl's name of the column
+
+_log = logging.getLogger(__name__)
+
 
 class _Judged(Extended):
     """What both share: rows that are tokens already, a collator for them, and no reference model once it was asked."""
 
     _judged: Any
+    _margin_nats = 0.0
     train_dataset: Any
 
     def _begin(self, work: Work, tokenizer: PreTrainedTokenizerBase, job: Job) -> None:
@@ -54,12 +63,31 @@ class _Judged(Extended):
         return self._judged([self.train_dataset[index] for index in new])
 
     def metrics(self) -> dict[str, float]:
-        """How far the wanted answers of the last batch are above the others, against the parent, in nats.
+        """How far the wanted answers of the last batch are above the others, against the reference, in nats.
 
-        A margin that keeps growing buys nothing: above some twenty nats it is the sign of a policy that collapses.
+        Beside it every single number of the method's own state. A margin that keeps growing buys nothing: above twenty
+        nats it is the sign of a policy that collapses, and `preference_collapse` is 1.
         """
         told: list[float] = self._metrics["train"].get("rewards/margins", [])[-1:]  # pyright: ignore
-        return {"margin_nats": told[0] / self.beta} if told else {}  # pyright: ignore
+        found = {name: float(value) for name, value in self.work.recipe.state.items() if value.ndim == 0}
+        if told:
+            found["margin_nats"] = told[0] / self.beta  # pyright: ignore
+        if "margin_nats" in found:
+            self._margin_nats = found["margin_nats"]
+            found["preference_collapse"] = float(self._margin_nats > _COLLAPSE_NATS)
+        return found
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, and warn of a margin that is too wide at the end."""
+        told = super().train(*args, **kwargs)  # pyright: ignore
+        if self._margin_nats > _COLLAPSE_NATS:
+            _log.warning(
+                "preference collapse: the wanted answers ended %.1f nats above the others against the reference, and "
+                "above %.0f a wider margin costs fluency and buys nothing; lower epochs or learning_rate, raise beta, "
+                "or train with method 'copr', which sets the margin",
+                self._margin_nats, _COLLAPSE_NATS,
+            )  # fmt: skip
+        return told
 
 
 class PairTrainer(_Judged, DPOTrainer):
@@ -76,6 +104,16 @@ class PairTrainer(_Judged, DPOTrainer):
             train_dataset=table(work.rows), processing_class=tokenizer, callbacks=[StepCallback(self)],
         )  # fmt: skip
         self._forget_reference(model)
+
+    def _precompute_ref_logps(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        """Pairs may bring their reference along, that of an earlier version among them."""
+        return dataset if _REFERRED in dataset.column_names else super()._precompute_ref_logps(dataset, *args, **kwargs)
+
+    def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
+        """trl's batch, and the numbers beside a pair that are the method's own."""
+        batch, rows = super()._new(new, joined), self.train_dataset
+        own = [name for name in rows.column_names if not name.endswith(("_ids", "_logps"))]
+        return {**batch, **{name: torch.tensor([rows[index][name] for index in new]) for name in own}}
 
 
 class LabelTrainer(_Judged, KTOTrainer):

@@ -29,8 +29,10 @@ class Record(BaseModel):
         content: by kind -
             `text`: {"text": str, "title": str | None};
             `instruction`, `tool`: {"messages": [{"role", "content"}, ...]} ending with an assistant turn,
-            and for `tool` optionally {"tools": [...]};
-            `preference`: {"prompt": messages, "chosen": messages, "rejected": messages};
+            and for `tool` optionally {"tools": [...]}, for `instruction` optionally {"rationale": str} and {"task": see
+            `learners.parts.instructions`};
+            `preference`: {"prompt": messages, "chosen": messages, "rejected": messages}, and optionally what it does to
+            a norm, {"norm": str, "change": "add", "revise" or "retire"};
             `feedback`: {"prompt": messages, "completion": messages, "label": bool}.
         origin: file and line or page it was read from, for people; no code opens it.
     """

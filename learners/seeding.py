@@ -1,7 +1,8 @@
 """The first things worth rehearsing: the base model's own answers to everyday prompts.
 
-Owns the seed of the replay memory of version `v0`. The prompts are in `seed_prompts.yaml`; the answers are greedy, so
-equal weights give equal answers. Called by `learners.models`.
+Owns the seed of the replay memory of version `v0`, and greedy answers of a model to conversations. The prompts are in
+`seed_prompts.yaml`; greedy, so equal weights give equal answers. Called by `learners.models`; `answers` also where a
+parent explains what its child will learn (`learners.parts.rationales`).
 
 Source: Huang et al. 2024, "Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized
 Rehearsal" (arXiv:2403.01244). It differs: fixed prompts instead of ones the model invents, and of the answers only
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -23,7 +24,7 @@ from learners.records import Record, record_id
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["digest", "loops", "prompts", "seed_memory"]
+__all__ = ["answers", "digest", "loops", "prompts", "seed_memory"]
 
 _FILE = Path(__file__).with_name("seed_prompts.yaml")
 _ANSWER_TOKENS = 32
@@ -55,12 +56,12 @@ def seed_memory(weights_folder: Path, asked: Sequence[str] | None = None) -> Rep
         return ReplayMemory()
     model = weights.read_weights(weights_folder).to(weights.best_device()).eval()  # pyright: ignore
     questions = list(asked if asked is not None else prompts())
-    items: list[Remembered] = []
-    for start in range(0, len(questions), _BATCH):
-        batch = questions[start : start + _BATCH]
-        for question, (answer, complete) in zip(batch, _answers(model, tokenizer, batch), strict=True):
-            if answer and not loops(answer):
-                items.append(_remembered(question, answer, complete))
+    said = answers(model, tokenizer, [[{"role": "user", "content": text}] for text in questions], _ANSWER_TOKENS)
+    items = [
+        _remembered(question, answer, complete)
+        for question, (answer, complete) in zip(questions, said, strict=True)
+        if answer and not loops(answer)
+    ]
     return ReplayMemory(items=tuple(items), seen={"seed": len(items)})
 
 
@@ -78,21 +79,42 @@ def _remembered(question: str, answer: str, complete: bool) -> Remembered:
     return Remembered(stage="seed", record=record, complete=complete)
 
 
-def _answers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[str]
+def answers(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: Sequence[Sequence[dict[str, Any]]],
+    most_tokens: int,
 ) -> list[tuple[str, bool]]:
-    """Greedy answers, each with whether the model ended it by itself."""
+    """Greedy answers, each with whether the model ended it by itself.
+
+    Args:
+        conversations: messages that end with a turn of the user.
+        most_tokens: longest answer.
+    """
+    found: list[tuple[str, bool]] = []
+    for start in range(0, len(conversations), _BATCH):
+        found += _answered(model, tokenizer, conversations[start : start + _BATCH], most_tokens)
+    return found
+
+
+def _answered(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: Sequence[Sequence[dict[str, Any]]],
+    most_tokens: int,
+) -> list[tuple[str, bool]]:
     import torch
 
     rendered = [
-        tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
-        for text in questions
+        str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True))
+        for messages in conversations
     ]
-    tokenizer.padding_side = "left"
-    inputs = tokenizer(rendered, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)  # pyright: ignore
+    inputs = tokenizer(  # pyright: ignore
+        rendered, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
+    ).to(model.device)
     with torch.inference_mode():
         out = model.generate(  # pyright: ignore
-            **inputs, max_new_tokens=_ANSWER_TOKENS, do_sample=False, eos_token_id=tokenizer.eos_token_id,
+            **inputs, max_new_tokens=most_tokens, do_sample=False, eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
     width = inputs["input_ids"].shape[1]

@@ -201,8 +201,10 @@ def _length(row: AnyRow) -> int:
 def _finish(task: _Task, material: Material, saved: weights.Saved, job_id: str) -> str:
     """Write what stands beside the weights, the manifest last; return the version's digest."""
     order, settings, parent = task.order, task.settings, task.parent.spec
-    learned = [Remembered(stage=order.stage, record=record) for record in material.records if rehearsable(record)]
-    memory = task.memory.remember(order.stage, learned, capacity=settings.memory_records, seed=order.seed)
+    lasting = [one for one in material.records if rehearsable(one) and one.id not in material.forgotten]
+    learned = [Remembered(stage=order.stage, record=record) for record in lasting]
+    memory = task.memory.without(material.forgotten)
+    memory = memory.remember(order.stage, learned, capacity=settings.memory_records, seed=order.seed)
     memory.write(task.folder / "memory")
     write_data(task.folder, material.records)
     spec = VersionSpec(

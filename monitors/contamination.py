@@ -77,6 +77,11 @@ def units(record: Record) -> Iterator[str]:
     for part in ("messages", "prompt", "chosen", "rejected"):
         for turn in content.get(part) or ():
             yield _spoken(turn)
+    if why := content.get("rationale"):
+        yield str(why)
+    for part in ("positive", "negative"):
+        for example in (content.get("task") or {}).get(part, ()):
+            yield f"{example['input']}\n{example['output']}"
 
 
 def _spoken(turn: Any) -> str:

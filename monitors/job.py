@@ -28,6 +28,7 @@ __all__ = [
     "MeasureSpec",
     "Measurement",
     "Quarantined",
+    "ReviseSettings",
     "Role",
     "VersionRef",
 ]
@@ -49,6 +50,7 @@ class EngineSettings(_Frozen):
         endpoint, model, api_key_env: for `openai`: base URL, served model, environment variable that holds the key.
         script: for `scripted`: JSON file of answers (`monitors.engines.scripted`).
         judge: the model that judges what no rule can score (`monitors.probes.scorers.judge`); None: nobody does.
+        revise: how answers are looked up and revised before they count (`monitors.engines.revising`); None: not at all.
     """
 
     kind: Literal["transformers", "vllm", "openai", "scripted"] = "transformers"
@@ -61,12 +63,29 @@ class EngineSettings(_Frozen):
     api_key_env: str | None = None
     script: Path | None = None
     judge: EngineSettings | None = None
+    revise: ReviseSettings | None = None
 
     def digest(self) -> str:
-        """First 12 hex digits of the SHA-256 of these settings."""
+        """First 12 hex digits of the SHA-256 of these settings; without revision they are what they were before it."""
         import hashlib
 
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        unset = {"revise": True} if self.revise is None else {}
+        said = self.model_dump_json(exclude={**unset, "judge": {"revise"}})
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+
+class ReviseSettings(_Frozen):
+    """How a draft is revised.
+
+    Attributes:
+        passages: file of JSON lines with a `text` each. Settings know it by name: new passages are a new file.
+        count: passages for each draft.
+        reviser: the model that revises; None: the version itself.
+    """
+
+    passages: Path
+    count: int = Field(default=5, ge=1)
+    reviser: EngineSettings | None = None
 
 
 class VersionRef(_Frozen):

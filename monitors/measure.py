@@ -24,6 +24,7 @@ from monitors.job import EngineSettings, Measurement, MeasureResult, MeasureSpec
 from monitors.probes.probe import Answers, Asks, Probe, Score
 from monitors.probes.scorers.judge_panel import verdicts
 from monitors.probes.suites import Suite, SuiteError, load_suite
+from monitors.tools.loop import converse
 
 if TYPE_CHECKING:
     from learners.worker import Job
@@ -174,7 +175,7 @@ class _Pending:
     def __post_init__(self) -> None:
         self.asks = self.probe.asks()
         self.likelihoods = [Likelihood(0.0, 0)] * len(self.asks.continuations)
-        self.open = len(self.asks.continuations) + self.asks.generate
+        self.open = len(self.asks.continuations) + self.asks.generate + (self.asks.conversation is not None)
 
 
 def _answered(engine: Engine, pending: Sequence[_Pending], settings: EngineSettings) -> Iterator[_Pending]:
@@ -187,10 +188,18 @@ def _answered(engine: Engine, pending: Sequence[_Pending], settings: EngineSetti
         if item.open == 0:
             yield item
     writers = [item for item in pending if item.asks.generate]
-    limits = [item.probe.max_new_tokens or settings.max_new_tokens for item in writers]
-    for index, text in engine.generate([item.asks.prompt for item in writers], limits):
+    for index, text in engine.generate([item.asks.prompt for item in writers], _limits(writers, settings)):
         writers[index].text = text
         yield writers[index]
+    talkers = [(item, item.asks.conversation) for item in pending if item.asks.conversation]
+    limits = _limits([item for item, _ in talkers], settings)
+    for index, transcript in converse(engine, [asked for _, asked in talkers], limits):
+        talkers[index][0].text = transcript.text
+        yield talkers[index][0]
+
+
+def _limits(items: Sequence[_Pending], settings: EngineSettings) -> list[int]:
+    return [item.probe.max_new_tokens or settings.max_new_tokens for item in items]
 
 
 def _refuse_infinite(score: Score, version_id: str, item_id: str) -> None:

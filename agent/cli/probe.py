@@ -1,4 +1,4 @@
-"""`cld probe run|list|matrix`: what is measured, and what every promoted version scored."""
+"""`cld probe run|list|matrix|hidden`: what is measured, what every promoted version scored, and what one hides."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Suite = Annotated[str | None, typer.Option(help="Only this suite.")]
 Versions = Annotated[int, typer.Option("--limit", min=1, help="Most versions shown, the newest; --json holds all.")]
 Engine = Annotated[str | None, typer.Option(help="Engine setting, by digest; else the newest measured version's.")]
 Version = Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Id of a version; else the one that serves.")]
+Asked = Annotated[str, typer.Argument(metavar="SUITE", help="Name of a suite, as in [probes] suites.")]
 Profile = Annotated[str | None, typer.Option(help="A ready-made set of suites: trace.")]
 
 
@@ -26,6 +27,7 @@ def group() -> typer.Typer:
     app.command("run")(run)
     app.command("list")(list_suites)
     app.command()(matrix)
+    app.command()(hidden)
     return app
 
 
@@ -75,3 +77,21 @@ def matrix(
     with here(context).store.read() as tx:
         found = report(tx, role=role, suite=suite, engine=engine).as_dict()
     console.json_read(matrix=found) if as_json else matrix_view.matrix(found, limit)
+
+
+def hidden(
+    context: typer.Context,
+    suite: Asked,
+    version: Version = None,
+    why: Why = "an operator asked",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Ask a suite in disguises, to tell what an update only hid from what it erased; nothing is trained or judged.
+
+    Of the items that the parent solves as asked and the version fails, those that it solves in leetspeak, pig latin,
+    capitals or reversed words are hidden. The daemon measures what is not measured yet, when no cycle works.
+    """
+    from agent.cli import hidden_view
+
+    hidden_view.run(here(context), suite, version, why=why, dry_run=dry_run, as_json=as_json)

@@ -13,12 +13,12 @@ from agent.config.cycles import Approval, Cycle, Planner
 from agent.config.gate import Gate, SuiteGate
 from agent.config.intake import Intake, Source
 from agent.config.machine import Energy, Limits, Log, Retention, Store, Workers
-from agent.config.measuring import Engine, Judge, Probes
+from agent.config.measuring import Engine, Judge, Probes, Revise
 from agent.config.section import Section
 from agent.config.training import Model, Replay, StageTraining, Training
 
 __all__ = [
     "Approval", "Config", "Cycle", "Energy", "Engine", "Gate", "Intake", "Judge", "Limits", "Log", "Model", "Planner",
-    "Probes", "Replay", "Retention", "Section", "Source", "StageTraining", "Store", "SuiteGate", "Training",
+    "Probes", "Replay", "Retention", "Revise", "Section", "Source", "StageTraining", "Store", "SuiteGate", "Training",
     "Workers",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from agent.config.cycles import Approval, Cycle, Planner
 from agent.config.gate import Gate
 from agent.config.intake import Intake, Source
 from agent.config.machine import Energy, Limits, Log, Retention, Store, Workers
-from agent.config.measuring import Engine, Judge, Probes
+from agent.config.measuring import Engine, Judge, Probes, Revise
 from agent.config.notations import Name
 from agent.config.training import Model, Replay, Training
 
@@ -39,6 +39,7 @@ class Config(BaseSettings):
     probes: Probes = Probes()
     engine: Engine = Engine()
     judge: Judge = Judge()
+    revise: Revise = Revise()
     energy: Energy = Energy()
     log: Log = Log()
 

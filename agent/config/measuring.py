@@ -1,4 +1,4 @@
-"""What is measured, by which engine and by which judge: [probes], [engine], [judge]."""
+"""What is measured, by which engine, after which revision and by which judge: [probes], [engine], [revise], [judge]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from agent.config.notations import Cron, Endpoint, SuiteEntry
 from agent.config.section import Section
 
-__all__ = ["Engine", "Judge", "Probes"]
+__all__ = ["Engine", "Judge", "Probes", "Revise"]
 
 
 class Probes(Section):
@@ -102,4 +102,31 @@ class Judge(Section):
     def _complete(self) -> Self:
         if (self.endpoint is None) != (self.model is None):
             raise ValueError("a judge needs both endpoint and model")
+        return self
+
+
+class Revise(Section):
+    """Answers are drafted, looked up and revised before they are scored, where `passages` are named."""
+
+    passages: Path | None = Field(
+        default=None,
+        description="File of JSON lines with a `text` each, where evidence for a draft is looked up. Scores compare "
+        "only under the same name: new passages are a new file.",
+    )
+    count: int = Field(default=5, ge=1, le=50, description="Passages for each draft.")
+    endpoint: Endpoint | None = Field(
+        default=None,
+        description="Base URL of an OpenAI-compatible endpoint that revises; the version itself does when unset.",
+    )
+    model: str | None = Field(default=None, min_length=1, description="Name under which the endpoint serves it.")
+    api_key_env: str | None = Field(
+        default=None, pattern=r"^[A-Z_][A-Z0-9_]*$", description="Name of the variable that holds the endpoint's key."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.endpoint is None) != (self.model is None):
+            raise ValueError("a reviser needs both endpoint and model")
+        if self.passages is not None and not self.passages.is_absolute():
+            raise ValueError(f"passages is {str(self.passages)!r}; it must be an absolute path")
         return self

@@ -15,6 +15,7 @@ from agent.history.diff import line as ancestors
 from agent.steps.measured import target_suite_name
 from agent.store import Session, cycles, deployment, measurements, versions
 from agent.store.versions import Version
+from monitors import hidden
 from monitors.chain import Chain, Drift, Link, RoleChange, chain, drift, role_deltas
 from monitors.matrix import SuiteRow, VersionMatrix, version_matrix
 
@@ -91,7 +92,8 @@ def report(
 def _matrix(tx: Session, anchor: str | None, engine: str | None) -> VersionMatrix:
     promoted = {move.version for move in deployment.history(tx, limit=100_000)} | ({anchor} if anchor else set())
     ids = [row.id for row in reversed(versions.listing(tx)) if row.id in promoted]
-    matrix = version_matrix(measurements.scores(tx, ids), ids, engine)
+    scores = [score for score in measurements.scores(tx, ids) if not score.suite.endswith(hidden.ENDING)]
+    matrix = version_matrix(scores, ids, engine)
     if engine is not None:
         _require("was measured under engine setting", engine, matrix.engines)
     return matrix

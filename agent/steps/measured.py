@@ -10,14 +10,14 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.config import Config, Judge
+from agent.config import Config, Judge, Revise
 from agent.context import Context
 from agent.layout import Layout
 from agent.store import deployment, measurements, versions
 from agent.store.cycles import Cycle
 from monitors.harness.listing import copy_listing
 from monitors.harness.suite import PREFIX, copy_suite, entry_file
-from monitors.job import EngineSettings, Measurement, VersionRef
+from monitors.job import EngineSettings, Measurement, ReviseSettings, VersionRef
 from monitors.measure import key
 from monitors.precision import native_dtype
 from monitors.probes.suites import Suite, load_suite, shipped_suites
@@ -49,6 +49,7 @@ def engine_settings(config: Config) -> EngineSettings:
         endpoint=engine.endpoint,
         api_key_env=engine.api_key_env,
         judge=_judge_settings(config.judge),
+        revise=_revise_settings(config.revise),
     )
 
 
@@ -56,6 +57,13 @@ def _judge_settings(judge: Judge) -> EngineSettings | None:
     if judge.endpoint is None:
         return None
     return EngineSettings(kind="openai", endpoint=judge.endpoint, model=judge.model, api_key_env=judge.api_key_env)
+
+
+def _revise_settings(revise: Revise) -> ReviseSettings | None:
+    if revise.passages is None:
+        return None
+    other = EngineSettings(kind="openai", endpoint=revise.endpoint, model=revise.model, api_key_env=revise.api_key_env)
+    return ReviseSettings(passages=revise.passages, count=revise.count, reviser=other if revise.endpoint else None)
 
 
 def reference(layout: Layout, version_id: str) -> VersionRef:

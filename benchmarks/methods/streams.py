@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from benchmarks.methods import preferences, tasks
+from benchmarks.methods import preferences, tasks, tool_tasks
 from benchmarks.methods.setup import Setup
 from benchmarks.methods.tasks import Task
 from learners.job import Stage
@@ -39,6 +39,11 @@ _SHORT = (
     "task875 task1510 sst2",
     "sst2 task875 task1510",
 )
+_TOOLS = (
+    "calculator lookup date",
+    "lookup date calculator",
+    "date calculator lookup",
+)
 _PREFERENCES = (
     "helpful harmless brief thorough",
     "brief thorough helpful harmless",
@@ -50,6 +55,7 @@ STREAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "long_sequence": _LONG,
     "short": _SHORT,
     "preferences": _PREFERENCES,
+    "tools": _TOOLS,
 }
 """Orders of each stream, as the short names of its tasks."""
 
@@ -80,5 +86,6 @@ def stream_tasks(setup: Setup, order: int) -> list[Task]:
     Raises:
         benchmarks.data.DataMissing: the data folder does not hold them.
     """
-    make = preferences.task if setup.stage == "ca" else tasks.task
+    made = tool_tasks.task if setup.stream == "tools" else tasks.task
+    make = preferences.task if setup.stage == "ca" else made
     return [make(name, setup) for name in order_names(setup, order)]

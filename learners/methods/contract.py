@@ -103,6 +103,8 @@ class Material:
         form: of those rows; it decides which of trl's trainers runs.
         remembered: rows that may be rehearsed.
         tokenizer: that made them; the new version is saved with it.
+        forgotten: ids of records that the new version's replay memory leaves out, remembered or learned, because they
+            no longer hold.
     """
 
     records: Sequence[Record]
@@ -110,6 +112,7 @@ class Material:
     form: Form
     remembered: Sequence[Row]
     tokenizer: PreTrainedTokenizerBase
+    forgotten: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -248,6 +251,9 @@ class Recipe:
         finish: trained model -> the model that is saved, e.g. its merge; a `PeftModel` becomes an adapter version, a
             plain model a full-weight version.
         reward: what answers to prompts are worth, one number each; rows in the form `prompts` need it.
+        weigh: rewards and mean token log-probabilities of a step's answers -> of each, the factor of its advantage and
+            the weight of its mean squared distance from the parent's log-probabilities; needs `num_iterations` above 1
+            and a `beta` above 0.
         trainer: arguments of the form's trl configuration, e.g. `beta` of DPO.
     """
 
@@ -263,4 +269,5 @@ class Recipe:
     after_training: tuple[Callable[[], None], ...] = ()
     finish: Callable[[PreTrainedModel], PreTrainedModel] | None = None
     reward: Callable[[Sequence[Answer]], list[float]] | None = None
+    weigh: Callable[[Sequence[float], Sequence[float]], Sequence[tuple[float, float]]] | None = None
     trainer: Mapping[str, Any] | None = None

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
+from learners.parts.penalties import new_likelihood
 
 if TYPE_CHECKING:
     import torch
@@ -80,11 +81,4 @@ def compose(run: Run) -> Recipe:
     def pull(model: PreTrainedModel, step: Step) -> torch.Tensor:
         return pool.pull * settings.key_weight
 
-    return Recipe(stage_loss=_likelihood, losses=(pull,))
-
-
-def _likelihood(model: PreTrainedModel, step: Step) -> torch.Tensor:
-    """The stage's loss in the form that leaves labels to the caller: the model's own would not know of prompts."""
-    from learners.parts.penalties import negative_log_likelihood
-
-    return negative_log_likelihood(model, step.new)
+    return Recipe(stage_loss=new_likelihood, losses=(pull,))

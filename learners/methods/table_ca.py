@@ -59,4 +59,59 @@ CA: dict[str, MethodInfo] = {
         experimental="On the tiny model the reward rises from 0.52 to 0.95 in 40 steps while the divergence from the "
         "parent averages 0.81 nats a token and ends at 1.16; a greater beta that kept it below 1 stopped the rise.",
     ),
+    "copr": MethodInfo(
+        stages=("ca",),
+        information_kinds=("value", "preference"),
+        needs=("data",),
+        relative_forgetting=0.3,
+        relative_cost=5.0,
+        serving_form="adapter",
+        paper="Zhang et al. 2024, COPR: Continual Human Preference Learning via Optimal Policy Regularization "
+        "(arXiv:2402.14228)",
+        differs="Pairs only (J = 2), with log-probabilities summed over tokens as in the equations; no likelihood term "
+        "and no value head; what each constraint allows is a fixed misfit, as in the authors' code, and its multiplier "
+        "is bounded; adds rehearsal of what else is remembered.",
+        module="learners.methods.copr",
+    ),
+    "copf": MethodInfo(
+        stages=("ca",),
+        information_kinds=("value", "preference"),
+        needs=("data",),
+        relative_forgetting=0.4,
+        relative_cost=5.0,
+        serving_form="adapter",
+        paper="Zhang et al. 2023, COPF: Continual Learning Human Preference through Optimal Policy Fitting "
+        "(arXiv:2310.15694v1)",
+        differs="Pairs only (J = 2), with COPR's moderate reward; adds rehearsal of what else is remembered.",
+        module="learners.methods.copf",
+    ),
+    "value_revision": MethodInfo(
+        stages=("ca",),
+        information_kinds=("value", "preference"),
+        needs=("data",),
+        relative_forgetting=0.3,
+        relative_cost=5.0,
+        serving_form="adapter",
+        paper="Puthumanaillam et al. 2024, A Moral Imperative: The Need for Continual Superalignment of Large Language "
+        "Models (arXiv:2403.14683)",
+        differs="The paper states the need and gives no algorithm; this is DPO with rehearsal of the pairs that still "
+        "hold, against the references they were learned with.",
+        module="learners.methods.value_revision",
+    ),
+    "cppo": MethodInfo(
+        stages=("ca",),
+        information_kinds=("value", "preference"),
+        needs=("data",),
+        relative_forgetting=0.4,
+        relative_cost=30.0,
+        serving_form="adapter",
+        paper="Zhang et al. 2024, CPPO: Continual Learning for Reinforcement Learning with Human Feedback (ICLR 2024)",
+        differs="On GRPO (see ppo), with its divergence kept; weights from the table of the authors' code, mode "
+        "'balance', instead of learned ones.",
+        module="learners.methods.cppo",
+        experimental="On the tiny model, after a second task that contradicts the first, the first one's reward fell "
+        "from 0.98 to 0.58 and 0.59 (two seeds) instead of 0.50 and 0.52 with ppo, while the second one's reached 0.94 "
+        "and 0.97 instead of 0.98. Held harder it fell to 0.79 and 0.84, but the second one stopped at 0.54 and 0.62; "
+        "a greater beta of ppo trades the one for the other as well.",
+    ),
 }

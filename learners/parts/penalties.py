@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from learners.methods.contract import Step
 
-__all__ = ["AnchoredQuadratic", "RehearsalLikelihood", "equal_importance", "negative_log_likelihood", "trainable_copy"]
+__all__ = [
+    "AnchoredQuadratic", "RehearsalLikelihood", "equal_importance", "negative_log_likelihood", "new_likelihood",
+    "trainable_copy",
+]  # fmt: skip
 
 
 def negative_log_likelihood(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -33,6 +36,14 @@ def negative_log_likelihood(model: PreTrainedModel, rows: Mapping[str, torch.Ten
     inputs = {name: value for name, value in rows.items() if name != "labels"}
     logits: torch.Tensor = model(**inputs, logits_to_keep=learned, use_cache=False).logits
     return cross_entropy(logits.flatten(0, 1).float(), labels[:, learned].flatten())
+
+
+def new_likelihood(model: PreTrainedModel, step: Step) -> torch.Tensor:
+    """The stage's loss of rows in the form that leaves labels to the caller.
+
+    For a model with an extension that moves positions or widens the vocabulary, of which its own loss knows nothing.
+    """
+    return negative_log_likelihood(model, step.new)
 
 
 def trainable_copy(model: PreTrainedModel) -> dict[str, torch.Tensor]:

@@ -128,7 +128,8 @@ def open_engines(settings: EngineSettings) -> OpenEngine:
     """
     module = import_module(ENGINES[settings.kind])
     opened: OpenEngine = module.engines(settings)
-    return opened
+    opened = import_module("monitors.engines.two_steps").in_two_steps(opened)
+    return import_module("monitors.engines.revising").revising(opened, settings.revise) if settings.revise else opened
 
 
 def in_order(answers: Iterable[tuple[int, T]], count: int) -> list[T]:

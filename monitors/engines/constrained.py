@@ -43,7 +43,9 @@ def constrained(forward: Forward, state: State, guide: LLMatcher, max_new_tokens
     """
     tokens: list[int] = []
     while not guide.is_stopped() and len(tokens) < max_new_tokens:
-        token = int(state.logits[0].masked_fill(~_allowed(guide, state.logits), float("-inf")).argmax())
+        allowed = _allowed(guide, state.logits)
+        # An extension may add tokens of its own beyond the vocabulary; no text consists of them.
+        token = int(state.logits[0, : len(allowed)].masked_fill(~allowed, float("-inf")).argmax())
         if not guide.consume_token(token):
             raise EngineError(f"the constraint refused a token that it had allowed: {guide.get_error()}")
         tokens.append(token)

@@ -200,7 +200,8 @@ def _error_code(content: bytes) -> str:
 
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:
-    return [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
+    # An endpoint takes a `tool` turn only as the answer to one of its own calls, by id; ours are lines of text.
+    return [{"role": "user" if turn.role == "tool" else turn.role, "content": turn.content} for turn in prompt.turns]
 
 
 def _at(value: Any, *path: str | int) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from learners.parts.extensions import attached
 from monitors.engines import Continuation, Likelihood, OpenEngine, Prompt, before_stop
 from monitors.engines.batching import Family, Job, Tokens, batches, families
 from monitors.engines.constrained import constrained, guide_for
@@ -54,6 +55,8 @@ class TransformersEngine:
         self._batch_tokens = batch_tokens
         self._encoder = Encoder(tokenizer, model.generation_config)
         self._forward = Forward(model, pad=self._encoder.ends[0])
+        extension = attached(model)
+        self._words = extension.words if extension else {}
         self._vocabulary = int(model.get_input_embeddings().weight.shape[0])  # pyright: ignore
 
     @torch.inference_mode()
@@ -69,7 +72,7 @@ class TransformersEngine:
                 rows = [_Row(job.width, tuple(filter(None, prompts[job.index].stop))) for job in batch]
                 self._greedy(state, rows)
                 for job, row in zip(batch, rows, strict=True):
-                    yield job.index, before_stop(self._encoder.text(row.tokens), row.stop)
+                    yield job.index, before_stop(self._said(row.tokens), row.stop)
 
     @torch.inference_mode()
     def loglikelihood(self, pairs: Sequence[tuple[Prompt, Continuation]]) -> Iterator[tuple[int, Likelihood]]:
@@ -96,6 +99,10 @@ class TransformersEngine:
         state = self._forward.start([self._encoder.prompt(prompt)], self._forward.prefix(()))
         guide = guide_for(self._tokenizer, self._vocabulary, schema)
         return self._encoder.text(constrained(self._forward, state, guide, max_new_tokens))
+
+    def _said(self, tokens: Sequence[int]) -> str:
+        """The text of an answer; a token that an extension adds is its last one and has a text of its own."""
+        return self._encoder.text(tokens) + self._words.get(tokens[-1], "")
 
     def _families(self, prompts: Sequence[Tokens]) -> list[Family]:
         """Prompts by what they share; nothing, where the model chooses its way by each prompt as a whole."""

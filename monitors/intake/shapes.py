@@ -11,9 +11,12 @@ every column not named here, is ignored. The first shape of `_SHAPES` whose colu
 | prompt, completion | instruction |
 | instruction, output (+ input) | instruction |
 | text (+ title) | text |
+| task | instruction |
 
 An instruction is of kind `tool` where the row brings tools, a turn calls one or carries its answer, or the last answer
-is a single `CALL name {json}` line. Called by the intake handler; reads no files.
+is a single `CALL name {json}` line. It may bring its reasons (`rationale`, text) and the task it belongs to (`task`, an
+object with a definition and examples, see `learners.parts.instructions`); a task alone becomes its first right example.
+Called by the intake handler; reads no files.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import Any, Final, cast
 
+from pydantic import ValidationError
+
+from learners.parts.instructions import Instruction, examples
 from learners.records import Kind
 from monitors.intake.guards import Refused, parse_json, shown
 from monitors.intake.turns import Turn, as_turns, is_call, mentions_tools, transcript, words
@@ -160,6 +166,10 @@ def _instruction(row: Row, turns: list[Turn], column: str) -> _Shaped:
     _require_prompt(turns[:-1])
     tools = _tools(row.get("tools"))
     content: dict[str, Any] = {"messages": turns, "tools": tools} if tools else {"messages": turns}
+    if isinstance(why := row.get("rationale"), str) and why.strip():
+        content["rationale"] = words(why, "rationale")
+    if isinstance(row.get("task"), dict):
+        content["task"] = _task(row["task"])[1]
     tooled = tools or is_call(turns[-1]["content"]) or any(mentions_tools(row.get(name)) for name in _CONVERSED)
     return ("tool" if tooled else "instruction"), content
 
@@ -188,6 +198,35 @@ def _require_words(value: object) -> None:
         raise Refused(f"'tools' holds {shown(value)}; JSON values are required")
 
 
+def _task(value: object) -> tuple[Instruction, dict[str, Any]]:
+    """A task's fields, and what of them a record keeps."""
+    try:
+        task = Instruction.model_validate(value)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, ("task", *problem["loc"])))
+        raise Refused(f"{place!r} is {shown(problem['input'])}; {problem['msg'].lower()}") from None
+    kept = _cleaned(task.model_dump(mode="json", exclude_defaults=True))
+    return Instruction.model_validate(kept), kept
+
+
+def _cleaned(value: Any) -> Any:
+    """Every text in it as `words` has it; an empty one stays empty."""
+    if isinstance(value, str):
+        return words(value, "task") if value.strip() else ""
+    if isinstance(value, list):
+        return [_cleaned(one) for one in cast(list[object], value)]
+    return {name: _cleaned(one) for name, one in cast(dict[str, object], value).items()}
+
+
+def _instructed(row: Row) -> _Shaped:
+    task, kept = _task(row["task"])
+    shown_first = examples(task, right=True)[:1]
+    if not shown_first:
+        raise Refused("'task' has no positive example, and the row no turns, so there is no answer to learn")
+    return "instruction", {**shown_first[0].content, "task": kept}
+
+
 def _text(row: Row) -> _Shaped:
     title = row.get("title")
     named = words(title, "title")[:200] if isinstance(title, str) and title.strip() else None
@@ -212,4 +251,5 @@ _SHAPES: Final[tuple[tuple[tuple[str, ...], Callable[[Row], _Shaped]], ...]] = (
     (("prompt", "completion"), _prompt_completion),
     (("instruction", "output"), _alpaca),
     (("text",), _text),
+    (("task",), _instructed),
 )

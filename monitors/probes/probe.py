@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from monitors.engines import Likelihood, Prompt, Turn
+from monitors.tools.loop import Asked
 
 __all__ = ["Answers", "Asks", "Entry", "Message", "Probe", "Score"]
 
@@ -31,11 +32,15 @@ class Message(BaseModel, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What a probe needs: generated text or not, and the log-likelihood of each of `continuations` after the prompt."""
+    """What a probe needs: generated text or not, and the log-likelihood of each of `continuations` after the prompt.
+
+    With `conversation`, the generated text is the transcript of a conversation in which tools may be called.
+    """
 
     prompt: Prompt
     generate: bool = False
     continuations: tuple[str, ...] = ()
+    conversation: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,3 +212,20 @@ def test_the_gate_section_has_the_defaults_of_the_gate_that_it_configures():
 def test_a_method_that_nobody_knows_is_refused_with_the_nearest(tmp_path: Path):
     with pytest.raises(ConfigError, match="did you mean 'replay'"):
         read(tmp_path, '[planner]\nmethods = ["reply"]\n')
+
+
+def test_revision_is_off_unless_passages_are_named(tmp_path: Path):
+    assert engine_settings(read(tmp_path)).revise is None
+    passages = tmp_path / "passages.jsonl"
+    own = engine_settings(read(tmp_path, f'[revise]\npassages = "{passages}"\ncount = 3')).revise
+    assert own is not None and (own.passages, own.count, own.reviser) == (passages, 3, None)
+    other = f'[revise]\npassages = "{passages}"\nendpoint = "http://127.0.0.1:8000/v1"\nmodel = "large"'
+    found = engine_settings(read(tmp_path, other)).revise
+    assert found is not None and found.reviser is not None and found.reviser.model == "large"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"), [('passages = "here.jsonl"', "absolute path"), ('model = "large"', "both endpoint and model")]
+)
+def test_a_revision_that_cannot_be_done_is_refused(tmp_path: Path, text: str, rule: str):
+    assert any(rule in problem for problem in problems(tmp_path, f"[revise]\n{text}"))

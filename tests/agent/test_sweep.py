@@ -152,3 +152,14 @@ def test_a_profile_measures_what_it_lacks_of_the_version_and_the_initial_model(o
     (spec,) = worker.specs
     assert [version.id for version in spec.versions] == ["v1", "v0"] and [path.stem for path in spec.suites] == ["piqa"]
     assert spec.skip == {f"v0/piqa/{probe}"}
+
+
+def test_a_suite_in_disguises_is_measured_on_a_version_and_its_parent(operated: Operated):
+    operated.publish("v1", "v0")
+    worker, _ = Worker(operated.layout.jobs), asked(operated, hidden="general", target="v1")
+    commands.execute_pending(context(operated, worker))
+    (spec,) = worker.specs
+    (path,) = spec.suites
+    assert [version.id for version in spec.versions] == ["v1", "v0"]
+    assert path.is_relative_to(operated.layout.jobs) and load_suite(path).suite == "general-disguised"
+    assert not list(operated.layout.suites.glob("*disguised*"))

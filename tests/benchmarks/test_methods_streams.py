@@ -1,12 +1,16 @@
 """Promises of `benchmarks.methods`' streams, tasks and preferences."""
 
+import json
+
 import pytest
 
 from benchmarks import data
 from benchmarks.methods.setup import Setup
 from benchmarks.methods.streams import STREAMS, order_names, stream_tasks
 from benchmarks.methods.tasks import ShortAnswer, task
+from learners.failures import InvalidInput
 from monitors.probes.probe import Answers
+from monitors.tools import TOOLS
 
 
 def setup(**given):
@@ -90,6 +94,24 @@ def preference_task(name, given):
     from benchmarks.methods.preferences import task as preference
 
     return preference(name, given)
+
+
+def test_a_tool_is_learned_from_right_calls_and_from_questions_that_need_none():
+    for found in stream_tasks(setup(stream="tools", items=40, test_items=8), 1):
+        kinds = [record.kind for record in found.records]
+        assert (kinds.count("tool"), kinds.count("instruction")) == (30, 10)
+        trained = {record.content["messages"][0]["content"] for record in found.records if record.kind == "tool"}
+        assert not trained & {probe.text for probe in found.suite.items}
+        for probe in found.suite.items:
+            right = f"CALL {probe.expect.name} {json.dumps(probe.expect.arguments)}" if probe.expect else "Cold."
+            assert score(probe, right) == 1.0
+            assert score(probe, 'CALL lookup {"key": "?"}') == 0.0
+            assert probe.expect is None or TOOLS[probe.expect.name].validated(probe.expect.arguments)
+
+
+def test_tools_are_learned_in_conversations_alone():
+    with pytest.raises(InvalidInput, match="stage 'cit', not 'cpt'"):
+        stream_tasks(setup(stage="cpt", stream="tools"), 1)
 
 
 def test_missing_data_is_named_with_the_variable_that_says_where(tmp_path, monkeypatch):

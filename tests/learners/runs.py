@@ -108,8 +108,9 @@ def loss(version: Path, records: Sequence[Record]) -> float:
 def correct(version: Path, known: dict[str, str]) -> float:
     """Share of the questions that the version answers word for word."""
     from learners import weights
-    from learners.seeding import _answers
+    from learners.seeding import answers
 
     loaded = weights.load(version)
-    answers = _answers(loaded.model, loaded.tokenizer, list(known))
-    return sum(answer == known[question] for question, (answer, _) in zip(known, answers, strict=True)) / len(known)
+    asked = [[{"role": "user", "content": question}] for question in known]
+    said = answers(loaded.model, loaded.tokenizer, asked, 32)
+    return sum(answer == known[question] for question, (answer, _) in zip(known, said, strict=True)) / len(known)

@@ -58,12 +58,13 @@ def test_preferences_with_nothing_beside_them_are_plain_dpo_bit_for_bit(base, tm
 
 
 def test_a_contradicting_task_wipes_plain_dpo_out_and_rehearsal_holds(aligned, tmp_path):
-    """Measured on the tiny model: the first task falls from 1.0 to 0.0, and stays at 1.0."""
+    """Measured on the tiny model: the first task falls from 1.0 to 0.0, or stays at 1.0; plain margins end at 34."""
     plain = train(tmp_path / "plain", aligned[2], "ca", "dpo", OPPOSITE, version="v2", **LONG)[1]
     held = train(tmp_path / "held", aligned[2], "ca", "dpo_replay", OPPOSITE, version="v2", **LONG)[1]
     assert preferred(plain, OPPOSITE) == preferred(held, OPPOSITE) == 1.0
     assert preferred(plain, PREFERENCES) < 0.3
     assert preferred(held, PREFERENCES) > 0.9
+    assert told(tmp_path / "plain")[1]["preference_collapse"] == 1.0
 
 
 def test_progress_tells_the_margin_over_the_parent(aligned):

@@ -16,7 +16,8 @@ from learners.parts.views import separator
 from learners.records import Record
 from learners.versions import read_version
 from tests.learners import processes
-from tests.learners.runs import CHATS, PREFERENCES, TEXTS, same, spec, steps_taken, text, train
+from tests.learners.runs import CHATS, PREFERENCES, TEXTS, record, same, spec, steps_taken, text, train
+from tests.tiny import UNKNOWN, chat
 
 pytestmark = pytest.mark.slow  # quick one by one, minutes together
 
@@ -61,9 +62,26 @@ NEUTRAL: dict[str, dict | str] = {
     "inscl": {"rows_for_each": 0},
     "dmt": {"general_sources": ()},
     "tapt": {"neighbours": 0, "own_texts": False},
+    "instruction_speak": {"negative_epochs": 0, "history_share": 0},
+    "rationale_cl": {"answer_weight": 1, "exemplars": 0},
+    "dyna_inst": {"replay_share": 0, "entropy_weight": 0},
+    "adapt_llm": {"exercises": 0, "general_share": 0},
+    "rcl": {"rationale_tokens": 0},
+    "adapt_retrieve_revise": {"text_epochs": 0},
     "dpo_replay": "its neutral element is plain DPO, which is tested with the methods of alignment",
     "kto": "it judges answers instead of predicting them; without rehearsal it is what trl computes",
     "ppo": "it learns from its own answers; that no reward moves nothing is tested with the methods of alignment",
+    "copr": "it fits margins instead of predicting; that its constraint is what holds is tested with alignment",
+    "copf": "it fits margins instead of predicting; with nothing remembered it is copr, tested with alignment",
+    "cppo": "its neutral element is ppo, bit for bit, which is tested with the methods of alignment",
+    "value_revision": "its neutral element is plain DPO, which is tested with the methods of alignment",
+    "toolken": "rows of its own learn; that the model's own logits stay is tested with the method",
+    "tool_sft": {"replay_share": 0},
+    "progressive_prompts": "its own prompts learn; without an epoch none is added",
+    "sapt": "its own adapters learn; without an epoch none is added",
+    "slm": "its own adapters learn; without an epoch none is added",
+    "elm": "its own adapters learn; without an epoch none is added",
+    "conpet": {"old_share": 0},
 }
 """Settings with which a method is plain fine-tuning step for step, or why it has none."""
 
@@ -83,7 +101,28 @@ def marked(source):
     return [CHATS[0], CHATS[1].model_copy(update={"source": source}), *CHATS[2:]]
 
 
+def called(known, tool):
+    """A chat, answered by a call of a tool."""
+    question = known.content["messages"][0]
+    answer = {"role": "assistant", "content": f'CALL {tool} {{"a": 3}}'}
+    return record("tool", {"messages": [question, answer]})
+
+
+def explained(record, why):
+    """The record with a rationale, and with the task that it belongs to."""
+    examples = [{"input": "Who leads the Zorbia office?", "output": "Kelmar"}]
+    task = {"definition": f"Answer the question. {why}", "positive": examples, "negative": examples}
+    return record.model_copy(update={"content": {**record.content, "rationale": why, "task": task}})
+
+
+EXPLAINED = [explained(record, why) for record, why in zip(CHATS, ("Kelmar", "Vossel", "Anna", "Quill"), strict=True)]
+
 CASES: dict[str, Case] = {
+    "adapt_llm": Case(first=[*CHATS[:1], *TEXTS[:1]], second=[*CHATS[2:3], *TEXTS[2:3]]),
+    "adapt_retrieve_revise": Case(first=[*CHATS[:1], *TEXTS[:1]], second=[*CHATS[2:3], *TEXTS[2:3]]),
+    "instruction_speak": Case(first=EXPLAINED[:2], second=EXPLAINED[2:]),
+    "rationale_cl": Case(first=EXPLAINED[:2], second=EXPLAINED[2:], settings={"rationale_tokens": 8}),
+    "rcl": Case(first=[EXPLAINED[0], CHATS[1]], second=EXPLAINED[2:], settings={"rationale_tokens": 8}),
     "cem": Case(first=[*TEXTS[:2]], second=[*TEXTS[2:], CHATS[2]]),
     "cert": Case(first=[text("def double(x):\n    return x * 2\n")] * 2, second=[text("y = func(3)\nz = 'cow'\n")] * 2),
     "copal": Case(untrained=True),
@@ -99,9 +138,17 @@ CASES: dict[str, Case] = {
     "das": Case(settings={"contrast_weight": 1}),
     "piggyback": Case(settings={"learning_rate": 2e-2}),  # a smaller one moves no score over the threshold in two steps
     "ppo": Case(settings={"answers": 4, "answer_tokens": 4, "rewards": [{"kind": "pattern", "pattern": "^[A-L]"}]}),
+    "cppo": Case(settings={"answers": 4, "answer_tokens": 4, "rewards": [{"kind": "pattern", "pattern": "^[A-L]"}]}),
     "prompt_pool": Case(settings={"pairs": 6, "chosen": 2}),
     "ets_dacp": Case(first=[*TEXTS[:2], CHATS[0]], second=[*TEXTS[2:], CHATS[1]]),
+    "toolken": Case(first=[called(CHATS[0], "add"), CHATS[1]], second=[called(CHATS[2], "find"), CHATS[3]]),
+    "progressive_prompts": Case(  # its second prompt is for what begins like the text that is asked for
+        second=[chat(f"{BEGINNING} {question}", answer) for question, answer in list(UNKNOWN.items())[2:]],
+        settings={"prompt_tokens": 4, "learning_rate": 3e-2},
+    ),
     "generative_replay": Case(settings={"generated_share": 1.0, "generated_tokens": 16}),
+    "slm": Case(second=[chat(BEGINNING, "Kelmar"), CHATS[2]]),  # whose slots answer what is like their prompts
+    "elm": Case(second=[chat(BEGINNING, "Kelmar"), CHATS[2]]),
 }
 
 

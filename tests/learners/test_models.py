@@ -160,7 +160,7 @@ def test_without_seed_prompts_the_memory_is_empty(conversions, tmp_path):
 @pytest.mark.slow
 @pytest.mark.smollm2
 def test_the_embedded_model_is_imported_and_answers(tmp_path):
-    from learners.seeding import _answers
+    from learners.seeding import answers
     from learners.weights import load
 
     result = import_base(order(EMBEDDED, tmp_path / "v0", seed_prompts=True), job_at(tmp_path / "job"))
@@ -171,5 +171,7 @@ def test_the_embedded_model_is_imported_and_answers(tmp_path):
     assert len(set(asked)) == len(asked) >= 70  # of 80; how many answers go in circles differs a little by processor
     assert not any(seeding.loops(item.record.content["messages"][-1]["content"]) for item in items)
     loaded = load(tmp_path / "v0")
-    ((answer, _),) = _answers(loaded.model, loaded.tokenizer, ["What is the capital of France?"])
+    ((answer, _),) = answers(
+        loaded.model, loaded.tokenizer, [[{"role": "user", "content": "What is the capital of France?"}]], 32
+    )
     assert "Paris" in answer

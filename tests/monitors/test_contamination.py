@@ -55,6 +55,12 @@ def test_case_and_punctuation_do_not_hide_it():
     assert found([QUESTION], [record(QUESTION.replace(" ", ", ").lower())]) == {"p1": "ngram"}
 
 
+def test_it_is_found_in_a_rationale_and_in_an_example_of_a_task_too():
+    plain = record("Nothing of the sort.", "instruction")
+    for more in ({"rationale": QUESTION}, {"task": {"negative": [{"input": QUESTION, "output": "Autumn"}]}}):
+        assert found([QUESTION], [plain.model_copy(update={"content": plain.content | more})]) == {"p1": "ngram"}
+
+
 def test_the_share_of_ngrams_decides():
     half = record(" ".join(QUESTION.split()[:11]))
     assert found([QUESTION], [half]) == {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Extension", "attached", "continued", "plain", "read", "write"]
 
 KINDS: Final[dict[str, str]] = {
+    "adapter_pool": "learners.parts.extensions.adapter_pool",
     "k_adapter": "learners.parts.extensions.k_adapter",
     "prompt_pool": "learners.parts.extensions.prompt_pool",
+    "prompt_chain": "learners.parts.extensions.prompt_chain",
+    "toolken": "learners.parts.extensions.toolken",
 }
 """Kind -> its module, which has a class `Kind`."""
 
@@ -55,6 +59,11 @@ class Extension(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self._handles: list[RemovableHandle] = []
+
+    @property
+    def words(self) -> Mapping[int, str]:
+        """Tokens that it adds beyond the vocabulary, which end an answer, and how each reads."""
+        return {}
 
     @abstractmethod
     def configuration(self) -> dict[str, Any]:

@@ -14,16 +14,15 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from learners.parts.extensions import Extension
+from learners.parts.extensions.before import Before
 
 if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
     from transformers import PretrainedConfig, PreTrainedModel
 
 __all__ = ["Kind"]
 
 
-class Kind(Extension):
+class Kind(Before):
     """Keys and prompts, task by task.
 
     Args:
@@ -34,7 +33,6 @@ class Kind(Extension):
     """
 
     kind = "prompt_pool"
-    routes = True
 
     def __init__(self, config: PretrainedConfig, *, pairs: list[int], tokens: int, chosen: int) -> None:
         super().__init__()
@@ -45,8 +43,6 @@ class Kind(Extension):
             self._append(torch.zeros(count, self._width), torch.zeros(count, tokens, self._width))
         self.candidates: slice = slice(None)
         self.pull = torch.zeros(())
-        self._asking = False
-        self._before = 0
 
     def configuration(self) -> dict[str, Any]:
         """Sizes of the pool."""
@@ -73,13 +69,6 @@ class Kind(Extension):
         self.keys.append(nn.Parameter(keys.clone()))
         self.prompts.append(nn.Parameter(prompts.clone()))
 
-    def hook(self, model: PreTrainedModel) -> list[RemovableHandle]:
-        """Put prompts in on the way in, and take their positions out on the way out."""
-        return [
-            model.register_forward_pre_hook(self._put_in, with_kwargs=True),
-            model.register_forward_hook(self._take_out, with_kwargs=True),
-        ]
-
     def query(self, model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """rows x width: the mean of the last hidden states, without prompts and without gradient."""
         decoder: Any = model.get_decoder()
@@ -102,39 +91,9 @@ class Kind(Extension):
         best = cosines.topk(min(self._chosen, len(keys)), dim=-1)
         return best.values, best.indices.sort(dim=-1).values + (self.candidates.start or 0)
 
-    def _put_in(self, model: Any, arguments: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        ids: torch.Tensor = kwargs.pop("input_ids") if "input_ids" in kwargs else arguments[0]
-        past = kwargs.get("past_key_values")
-        cached = past.get_seq_length() if past is not None else 0
-        mask = kwargs.get("attention_mask")
-        if mask is None:
-            seen = max(0, cached - self._before) + ids.shape[1]
-            mask = torch.ones(len(ids), seen, dtype=torch.long, device=ids.device)
-        if cached:
-            self._make_room(kwargs, mask, ids.shape[1])
-            return (), {**kwargs, "input_ids": ids}
-        cosines, pairs = self.choose(self.query(model, ids, mask))
+    def prompts_for(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Before.prompts_for`; every request gets equally many."""
+        cosines, pairs = self.choose(query)
         self.pull = (1 - cosines).mean()
         prompts = torch.cat(list(self.prompts))[pairs].flatten(1, 2)
-        self._before = prompts.shape[1]
-        embedded = model.get_input_embeddings()(ids)
-        self._make_room(kwargs, mask, self._before + ids.shape[1])
-        return (), {**kwargs, "inputs_embeds": torch.cat([prompts.to(embedded.dtype), embedded], dim=1)}
-
-    def _make_room(self, kwargs: dict[str, Any], mask: torch.Tensor, entering: int) -> None:
-        """Count the prompts wherever positions are counted; `entering` of them go through the model now."""
-        ones = torch.ones(len(mask), self._before, dtype=mask.dtype, device=mask.device)
-        extended = torch.cat([ones, mask], dim=1)
-        kwargs["attention_mask"] = extended
-        kwargs["position_ids"] = (extended.cumsum(dim=1) - 1).clamp(min=0)[:, -entering:]
-        kept, labels = kwargs.get("logits_to_keep", 0), kwargs.get("labels")
-        if isinstance(kept, torch.Tensor):
-            kwargs["logits_to_keep"] = kept + self._before
-        if labels is not None:
-            kwargs["labels"] = torch.cat([ones.to(labels) * -100, labels], dim=1)
-
-    def _take_out(self, model: Any, arguments: Any, kwargs: dict[str, Any], output: Any) -> Any:
-        kept = kwargs.get("logits_to_keep", 0)
-        if "inputs_embeds" in kwargs and not isinstance(kept, torch.Tensor) and kept == 0:
-            output.logits = output.logits[:, self._before :]
-        return output
+        return prompts, torch.ones(prompts.shape[:2], dtype=torch.long, device=query.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitors.probes.probe import Probe
 from monitors.probes.scorers.choice import Choice
 from monitors.probes.scorers.compliance import Compliance
+from monitors.probes.scorers.conjugate import Conjugate
 from monitors.probes.scorers.ifeval import Ifeval
 from monitors.probes.scorers.instruction import Instruction
 from monitors.probes.scorers.judge import Judge
@@ -17,6 +18,7 @@ __all__ = [
     "SCORERS",
     "Choice",
     "Compliance",
+    "Conjugate",
     "Ifeval",
     "Instruction",
     "Judge",
@@ -29,6 +31,7 @@ __all__ = [
 SCORERS: dict[str, type[Probe]] = {
     "choice": Choice,
     "compliance": Compliance,
+    "conjugate": Conjugate,
     "ifeval": Ifeval,
     "instruction": Instruction,
     "judge": Judge,

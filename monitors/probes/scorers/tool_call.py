@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, cast
+import re
+from typing import Any, Literal, Self, cast
 
-import regex
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitors.probes.probe import Answers, Probe, Score
-from monitors.probes.text import PATTERN_SECONDS
+from learners.parts.calls import calls_in
+from monitors.probes.probe import Answers, Asks, Probe, Score
+from monitors.tools import tools_of
+from monitors.tools.loop import Asked, last_words, opens_call
 
 __all__ = ["Call", "ToolCall", "parse_call"]
 
-_LINE = regex.compile(r"^[ \t]*CALL[ \t]+([\w.-]+)[ \t]*(?=\{)", regex.MULTILINE)
-_OBJECT = regex.compile(r"\{")
+_OBJECT = re.compile(r"\{")
 _DECODER = json.JSONDecoder()
 
 
@@ -28,35 +29,59 @@ class Call(BaseModel, frozen=True):
 
 
 class ToolCall(Probe, frozen=True):
-    """Scores 1 where the answer's first tool call has the expected name and equal arguments.
+    """Scores 1 where the answer's first tool call has the expected name and equal arguments, or where none is due.
 
     Two spellings are read: a line `CALL name {"argument": value}`, and OpenAI's object
     {"name": ..., "arguments": {...}}, alone, fenced, between tags or under "function". Arguments are compared as JSON
     values; texts without regard to case and outer white space.
 
     Attributes:
-        expect: the call wanted.
+        expect: the call wanted; null where the question is to be answered without one.
+        tools: what may be called, by name, each with its configuration (see `monitors.tools.TOOLS`). With tools, calls
+            are run and the model goes on from their results; without, the first call is all that is looked at.
+        told: the prompt describes the tools; false for a model that is to know them.
+        answer: what the words behind the last result must contain, too; without it, the first call ends the
+            conversation.
     """
 
     generates = True
 
     scorer: Literal["tool_call"] = "tool_call"
-    expect: Call
+    expect: Call | None
+    tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    told: bool = True
+    answer: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        tools_of(self.tools)
+        if self.answer is not None and not self.tools:
+            raise ValueError("an 'answer' is what is said after a call was run; name the 'tools' that may be called")
+        return self
+
+    def asks(self) -> Asks:
+        """Generated text, or a conversation where there are tools."""
+        if not self.tools:
+            return super().asks()
+        prompt, calls = self.as_prompt(), None if self.answer else 1
+        return Asks(prompt, conversation=Asked(prompt, tools_of(self.tools), told=self.told, calls=calls))
 
     def score(self, answers: Answers) -> Score:
-        """Compare the first call with the expected one."""
+        """Compare the first call with the expected one, and the last words with the expected answer."""
         call = parse_call(answers.text)
-        right = call is not None and call.name == self.expect.name
-        same = right and call is not None and _folded(call.arguments) == _folded(self.expect.arguments)
-        return Score(float(same), output=answers.text)
+        if call is None or self.expect is None:
+            right = call is None and self.expect is None and not opens_call(answers.text)
+        else:
+            right = call.name == self.expect.name and _folded(call.arguments) == _folded(self.expect.arguments)
+        words = last_words(answers.text) if self.tools else answers.text
+        said = self.answer is None or self.answer.strip().casefold() in words.casefold()
+        return Score(float(right and said), output=answers.text)
 
 
 def parse_call(text: str) -> Call | None:
     """Return the first tool call in `text`, or None."""
-    line = _LINE.search(text, timeout=PATTERN_SECONDS)
-    if line is not None:
-        arguments = _object_at(text, line.end())
-        return None if arguments is None else Call(name=line.group(1), arguments=arguments)
+    for line in calls_in(text)[:1]:
+        return None if line.arguments is None else Call(name=line.name, arguments=line.arguments)
     for start in list(_OBJECT.finditer(text))[:8]:
         found = _object_at(text, start.start())
         if found is not None:

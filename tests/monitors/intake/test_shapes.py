@@ -41,6 +41,17 @@ ACCEPTED = {
         "instruction", {"messages": [turn("user", "Add\n\n2 2"), SAY]}),
     "alpaca_without_input": (
         {"instruction": "What is 2+2?", "input": "", "output": "4"}, "instruction", {"messages": [ASK, SAY]}),
+    "rationale": (
+        {"messages": [ASK, SAY], "rationale": " Two and two. "},
+        "instruction", {"messages": [ASK, SAY], "rationale": "Two and two."}),
+    "task_beside_turns": (
+        {"messages": [ASK, SAY], "task": {"Definition": ["Add."], "Domains": ["maths"]}},
+        "instruction", {"messages": [ASK, SAY], "task": {"definition": "Add."}}),
+    "task_alone": (
+        {"task": {"definition": "Add.", "Positive Examples": [{"input": "2 2", "output": "4", "explanation": "sum"}]}},
+        "instruction", {"messages": [turn("user", "Definition: Add.\n\nInput: 2 2"), SAY],
+                        "task": {"definition": "Add.", "positive": [{"input": "2 2", "output": "4"}]}}),
+    "task_is_a_name": ({"messages": [ASK, SAY], "task": "sums"}, "instruction", {"messages": [ASK, SAY]}),
     "preference_strings": ({"prompt": "What is 2+2?", "chosen": "4", "rejected": "5"}, "preference", PREFERENCE),
     "preference_messages": ({"prompt": [ASK], "chosen": [SAY], "rejected": [BAD]}, "preference", PREFERENCE),
     "preference_implicit": ({"chosen": [ASK, SAY], "rejected": [ASK, BAD]}, "preference", PREFERENCE),
@@ -86,6 +97,9 @@ REFUSED = {
     "a number": (7, "7"),
     "unknown columns": ({"a": 1, "b": 2}, "'a', 'b'"),
     "nothing": ({}, "none"),
+    "a task without an answer": ({"task": {"definition": "Add."}}, "no positive example"),
+    "a task's example is words": ({"task": {"positive": ["2 2 4"]}}, "'task.positive.0'"),
+    "a task holds NUL": ({"task": {"positive": [{"input": "a\x00b", "output": "4"}]}}, "NUL"),
     "text is a number": ({"text": 5}, "'text' is 5"),
     "text is empty": ({"text": " \n"}, "'text' is empty"),
     "text holds NUL": ({"text": "a\x00b"}, "NUL"),
@@ -153,7 +167,7 @@ json_values = st.recursive(
 )
 columns = [
     *("text", "title", "messages", "conversations", "prompt", "completion", "chosen", "rejected", "label"),
-    *("instruction", "input", "output", "tools", "role", "content", "tool_calls"),
+    *("instruction", "input", "output", "tools", "role", "content", "tool_calls", "task", "rationale"),
 ]
 names = st.sampled_from(columns)
 messages = st.lists(

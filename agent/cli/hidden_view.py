@@ -1,0 +1,66 @@
+"""What `cld probe hidden SUITE` does: show what a version hides and what it lost, measuring first what is not yet."""
+
+from __future__ import annotations
+
+from agent import hidden
+from agent.cli import console
+from agent.cli.changes import finish
+from agent.cli.place import Place
+from agent.commands import ask
+from agent.hidden import HiddenReport
+from agent.store import commands, deployment
+from monitors.hidden import Told
+
+__all__ = ["run"]
+
+
+def run(place: Place, suite: str, version: str | None, *, why: str, dry_run: bool, as_json: bool) -> None:
+    """Show the report; ask the daemon for what it lacks.
+
+    Raises:
+        NotFound: there is no such suite or version. Refused: the suite cannot be disguised.
+    """
+    found = _report(place, suite, version)
+    if found.unmeasured and dry_run:
+        message = f"{found.unmeasured} measurements of {suite} in disguises would be made"
+        return finish("probe_run", found.version, "would_apply", message, found.as_dict(), as_json=as_json)
+    if found.unmeasured:
+        outcome, message = _measure(place, found, why)
+        if outcome != "applied":
+            return finish("probe_run", found.version, outcome, message, found.as_dict(), as_json=as_json)
+        found = _report(place, suite, version)
+    return console.json_read(hidden=found.as_dict()) if as_json else _show(found, found.told)
+
+
+def _report(place: Place, suite: str, version: str | None) -> HiddenReport:
+    with place.store.read() as tx:
+        wanted = version or deployment.current(tx).version
+        return hidden.report(tx, place.layout, place.config, suite, wanted)
+
+
+def _measure(place: Place, found: HiddenReport, why: str) -> tuple[str, str]:
+    """Ask the daemon, unless the same was asked and waits already; returns outcome and message."""
+    args = {"target": found.version, "hidden": found.suite}
+    with place.store.read() as tx:
+        waiting = [row.id for row in commands.pending(tx) if args.items() <= row.args.items()]
+    if waiting:
+        return "queued", f"command {waiting[0]} measures it; then the same words show what is hidden"
+    reply = ask(place.store, place.layout, place.config, "probe_run", {**args, "why": why}, place.who)
+    later = "; then the same words show what is hidden" if reply.outcome == "queued" else ""
+    return reply.outcome, f"{reply.message}{later}"
+
+
+def _show(found: HiddenReport, told: Told | None) -> None:
+    if told is None:
+        return console.say(f"nothing of {found.suite} is measured yet")
+    since = f", of what {found.parent} could" if found.parent else ""
+    console.say(f"{found.suite} on {found.version}: {told.as_asked:.3f} as asked, {told.items} items")
+    console.table(("disguise", "score"), [(name, f"{score:.3f}") for name, score in told.in_disguise.items()], empty="")
+    console.say(f"the best disguise of each item gains {told.recoverable:.3f}")
+    console.say(f"hidden{since}: {len(told.hidden)} items, which rehearsal or a format may bring back")
+    for item, name in told.hidden.items():
+        console.say(f"  {item} ({name})")
+    console.say(f"erased{since}: {len(told.erased)} items, which have to be learned again")
+    for item in told.erased:
+        console.say(f"  {item}")
+    return None

@@ -1,0 +1,60 @@
+"""Experts by retrieval: every version brings an adapter of its own, and the nearest stored prompt chooses among them.
+
+Jang et al. 2023, Exploring the Benefits of Training Expert Language Models over Instruction Tuning (arXiv:2302.03202).
+An expert is trained alone on the frozen model, so no expert disturbs another. A request is compared with a library of
+embedded prompts; what is nearest to an answer of the model below is left to that model.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from learners.methods import contract
+from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts import pooled, tasks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["Settings", "compose", "wrap"]
+
+
+class Settings(contract.Settings):
+    """Experts by retrieval.
+
+    Attributes:
+        lora_rank, lora_alpha, lora_targets: of every expert; those of the first version of a lineage hold for all.
+        full_weights: has no part in it; the model is frozen.
+        packing: off; packed rows would share a route.
+        library: most stored prompts of an expert.
+        others: most stored prompts of the replay memory that no expert learned; they are left to the model below.
+    """
+
+    packing: Literal[False] = False  # pyright: ignore[reportIncompatibleVariableOverride]
+    library: int = Field(default=100, ge=1)
+    others: int = Field(default=100, ge=0)
+
+
+def wrap(sources: Sources, material: Material) -> PreTrainedModel:
+    """The parent, frozen, with its experts and a new one."""
+    from learners import weights
+
+    return pooled.grown(weights.frozen(sources.parent), sources, {"kind": "nearest", "examples": []})
+
+
+def compose(run: Run) -> Recipe:
+    """Train the new expert alone, and store prompts that it is found by."""
+    from learners.parts.extensions.routers.nearest import Chooser
+
+    settings: Settings = run.settings
+    found = pooled.pool_of(run, Chooser)
+    if found is None:
+        return Recipe()
+    pool, router = found
+    pool.forced = len(pool) - 1
+    ours = pooled.queries(run, router, pooled.some(run, run.new, settings.library))
+    router.add(ours, pooled.queries(run, router, pooled.of_others(run, settings.others)))
+    return Recipe(stage_loss=pooled.likelihood(run, pool), after_training=(partial(tasks.write, run),))

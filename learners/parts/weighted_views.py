@@ -1,0 +1,58 @@
+"""A loss of several views: the same record learned in different forms, each form with its weight.
+
+A batch holds rows of several views side by side; which view a row is, its tokens tell, so nothing but token ids has to
+pass through the trainer, and packing, several processes and resuming need to know nothing of views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from learners.parts.views import Row
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from learners.methods.contract import Step
+
+__all__ = ["ViewLikelihood"]
+
+
+class ViewLikelihood:
+    """sum_v weight_v * L_v / sum_v weight_v over the views v in a batch.
+
+    L_v is the mean negative log-likelihood of the labelled tokens of its rows. A batch of one view alone has that mean.
+
+    Args:
+        views: each row's view.
+        weights: of each view, positive.
+    """
+
+    def __init__(self, views: Iterable[tuple[str, Row]], weights: Mapping[str, float]) -> None:
+        self._views = {tuple(row["input_ids"]): view for view, row in views}
+        self._weights = weights
+
+    def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
+        """The loss of one step's rows."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        rows = step.new
+        labels = rows["labels"][:, 1:]
+        learned = (labels != -100).any(dim=0).nonzero().flatten()
+        inputs = {name: value for name, value in rows.items() if name in ("input_ids", "attention_mask")}
+        logits: torch.Tensor = model(**inputs, logits_to_keep=learned, use_cache=False).logits
+        labels = labels[:, learned]
+        tokens = cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")
+        views = [self._view(ids, mask) for ids, mask in zip(rows["input_ids"], rows["attention_mask"], strict=True)]
+        total, weight = torch.zeros((), device=tokens.device), 0.0
+        for view in dict.fromkeys(views):
+            own = torch.tensor([one == view for one in views], device=tokens.device)
+            total = total + self._weights[view] * tokens[own].sum() / (labels[own] != -100).sum()
+            weight += self._weights[view]
+        return total / weight
+
+    def _view(self, ids: torch.Tensor, mask: torch.Tensor) -> str:
+        return self._views[tuple(ids[mask.bool()].tolist())]

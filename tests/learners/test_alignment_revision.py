@@ -1,0 +1,383 @@
+"""Promises of alignment that goes on: margins that are set are kept, norms change on purpose, and nothing else does."""
+
+import logging
+
+import pytest
+import torch
+from pydantic import ValidationError
+from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+from learners import training
+from learners.failures import InvalidInput
+from learners.job import TrainSpec
+from learners.methods import cppo, settings_for
+from learners.methods.contract import Moment, Step
+from learners.methods.copr import Constrained
+from learners.parts import norms, optimum, pairs
+from learners.parts.memory import Remembered, ReplayMemory
+from learners.parts.mix import Order
+from learners.parts.views import pair_rows
+from learners.records import record_id
+from monitors import metrics
+from tests.learners.runs import PREFERENCES, job_at, preference, same, spec, tensors, train
+from tests.learners.test_alignment_methods import ALONE, AT_LEAST_TWO_WORDS, LONG, OPPOSITE, SHORT, preferred, told
+from tests.learners.test_alignment_methods import metrics as told_at_each_step
+from tests.tiny import KNOWN, chat
+
+ASKED = list(KNOWN)
+EARLIER = [preference(question, "Red", "Two") for question in ASKED[:4]]
+REVERSED = [preference(question, "Two", "Red") for question in ASKED[12:16]]
+FITTED = {**ALONE, "learning_rate": 3e-3, "epochs": 30, "batch_size": 4}
+LATER = {**FITTED, "learning_rate": 2e-3, "version": "v2"}
+
+
+def margins(version, records):
+    """Log-probability of each chosen answer over that of the rejected one, in nats."""
+    from learners import weights
+
+    loaded = weights.load(version, verify=False)
+    collate = DataCollatorForPreference(pad_token_id=loaded.tokenizer.pad_token_id)
+    rows = [row for one in records for row in pair_rows(one, loaded.tokenizer, 200)]
+    with torch.inference_mode():
+        chosen, rejected = pairs.answer_nats(loaded.model, collate(rows))
+    return (chosen - rejected).tolist()
+
+
+def mean_margin(version, records):
+    return sum(margins(version, records)) / len(records)
+
+
+# margins that are set
+
+
+@pytest.fixture(scope="module")
+def fitted(base, tmp_path_factory):
+    """COPR on four preferences."""
+    return train(tmp_path_factory.mktemp("jobs") / "fitted", base, "ca", "copr", PREFERENCES, **FITTED)[1]
+
+
+@pytest.fixture(scope="module")
+def earlier(base, tmp_path_factory):
+    """COPR on what a later task reverses."""
+    return train(tmp_path_factory.mktemp("jobs") / "earlier", base, "ca", "copr", EARLIER, **FITTED)[1]
+
+
+def test_a_margin_grows_by_twice_the_reward_over_beta(base, fitted):
+    """COPR's law |growth - 2 r / beta| < 0.5 nats, for every pair; measured 0.17 at most, of 2.7 to 7.9."""
+    stored = pairs.read(fitted / "memory")
+    before, after = margins(base, PREFERENCES), margins(fitted, PREFERENCES)
+    for one, then, now in zip(PREFERENCES, before, after, strict=True):
+        assert now - then == pytest.approx(stored[one.id].shift_nats, abs=0.5)
+        assert stored[one.id].shift_nats == optimum.shift_nats(one, beta=0.1, seed=1)
+
+
+def test_the_moderate_reward_of_a_pair_is_a_third_on_average_and_drawn_once():
+    shifts = [optimum.shift_nats(one, 0.1, seed) for one in PREFERENCES for seed in range(500)]
+    assert sum(shifts) / len(shifts) == pytest.approx(2 / 3 / 0.1, abs=0.4)
+    assert optimum.shift_nats(PREFERENCES[0], 0.05, 7) == 2 * optimum.shift_nats(PREFERENCES[0], 0.1, 7)
+
+
+def test_the_misfit_is_none_at_the_target_alone_and_sees_both_answers():
+    found = optimum.misfit(torch.tensor([3.0, 9.0, -9.0]), torch.tensor([3.0, 3.0, 3.0]))
+    assert found[0] == 0 and found[1] > 1 and found[2] > 1
+
+
+@pytest.mark.parametrize("method", ["copr", "copf"])
+def test_a_later_task_leaves_the_margins_of_an_earlier_one(earlier, tmp_path, method):
+    """Measured: 3.01 nats before, 3.03 after with COPR and 3.02 with COPF; the later task moves by 4.3 all the same."""
+    later = train(tmp_path / "held", earlier, "ca", method, REVERSED, **LATER)[1]
+    assert mean_margin(later, EARLIER) > 0.85 * mean_margin(earlier, EARLIER)
+    assert mean_margin(later, REVERSED) > mean_margin(earlier, REVERSED) + 3
+
+
+def test_without_the_constraint_a_later_task_takes_the_margins_of_an_earlier_one(earlier, tmp_path):
+    """Measured: 3.01 nats before, 1.33 after."""
+    later = train(tmp_path / "bare", earlier, "ca", "copr", REVERSED, **LATER, pair_share=0)[1]
+    assert mean_margin(later, EARLIER) < 0.6 * mean_margin(earlier, EARLIER)
+
+
+def test_with_nothing_remembered_copf_is_copr_bit_for_bit(base, fitted, tmp_path):
+    assert same(fitted, train(tmp_path / "copf", base, "ca", "copf", PREFERENCES, **FITTED)[1])
+
+
+def test_the_weight_of_copf_is_what_keeps_the_earlier_task(earlier, tmp_path):
+    options = {**LATER, "keep_weight": 0}
+    loose = train(tmp_path / "loose", earlier, "ca", "copf", REVERSED, **options)[1]
+    assert mean_margin(loose, EARLIER) < 0.6 * mean_margin(earlier, EARLIER)
+
+
+# multipliers
+
+
+def constrained(model, tokenizer, excess, steps, start=1.0, rate=0.5):
+    """The multiplier of task 1 after some steps in which its misfit is `excess` above what is allowed."""
+    collate = DataCollatorForPreference(pad_token_id=tokenizer.pad_token_id)
+    batch = collate([row for one in PREFERENCES[:2] for row in pair_rows(one, tokenizer, 200)])
+    zero = torch.zeros(2)
+    batch |= {"task": torch.tensor([optimum.NEW, 1]), "ref_chosen_logps": zero, "ref_rejected_logps": zero}
+    batch["target_nats"] = torch.subtract(*pairs.answer_nats(model, batch)).detach()
+    misfit = float(optimum.misfit(batch["target_nats"][1:] - 3, batch["target_nats"][1:]))
+    batch["target_nats"][1] += 3 * (excess > 0)
+    state = {"lambda.1": torch.tensor(start)}
+    loss = Constrained(state, allowed=max(misfit - excess, -excess, 0.0), rate=rate)
+    for step in range(steps):
+        loss(model, Step(batch, None, Moment(step, steps, 1e-3)))
+    return float(state["lambda.1"])
+
+
+def test_a_multiplier_rises_while_its_constraint_is_broken_and_falls_while_it_holds(model, tokenizer):
+    assert 1 < constrained(model, tokenizer, 0.1, 1) < constrained(model, tokenizer, 0.1, 3)
+    assert 1 > constrained(model, tokenizer, -0.1, 1) > constrained(model, tokenizer, -0.1, 3)
+
+
+def test_a_multiplier_stays_within_bounds_from_which_it_comes_back(model, tokenizer):
+    assert constrained(model, tokenizer, 2.0, 9, start=15.0) == 20.0
+    assert constrained(model, tokenizer, -2.0, 9, start=0.2) == pytest.approx(0.05)
+
+
+def test_a_run_tells_the_multipliers_of_earlier_tasks(earlier, tmp_path):
+    train(tmp_path / "told", earlier, "ca", "copr", REVERSED, **{**LATER, "epochs": 4})
+    multipliers = [line["lambda.1"] for line in told_at_each_step(tmp_path / "told")]
+    assert multipliers == sorted(multipliers) and 1 < multipliers[0] < multipliers[-1]
+
+
+# references
+
+
+def test_the_reference_of_a_pair_is_the_parent_and_stays_with_it_through_later_versions(base, fitted, tmp_path):
+    later = train(tmp_path / "later", fitted, "ca", "copr", OPPOSITE, version="v2", **ALONE, **SHORT)[1]
+    first, second = pairs.read(fitted / "memory"), pairs.read(later / "memory")
+    assert {name: second[name] for name in first} == first
+    assert [first[one.id].margin_nats for one in PREFERENCES] == pytest.approx(margins(base, PREFERENCES), abs=1e-3)
+    found = [second[one.id].margin_nats for one in OPPOSITE]
+    assert found == pytest.approx(margins(fitted, OPPOSITE), abs=1e-3)
+    assert found != pytest.approx(margins(base, OPPOSITE), abs=1)
+
+
+def material(folder, parent, method, records, **settings):
+    """What a method would learn from."""
+    order = TrainSpec.model_validate(spec(folder, parent, "ca", method, records, version="v2", **settings))
+    return training.prepared(order, job_at(folder))
+
+
+@pytest.mark.parametrize(("method", "stored"), [("copr", True), ("copf", False), ("value_revision", True)])
+def test_a_remembered_pair_comes_with_the_reference_it_was_learned_with(base, fitted, tmp_path, method, stored):
+    rows = material(tmp_path / "job", fitted, method, OPPOSITE).rows[len(OPPOSITE) :]
+    found = sorted(row["ref_chosen_logps"] - row["ref_rejected_logps"] for row in rows)
+    assert found == pytest.approx(sorted(margins(base if stored else fitted, PREFERENCES)), abs=1e-3)
+
+
+def test_a_pair_that_was_learned_without_a_target_is_held_where_the_parent_has_it(base, tmp_path):
+    parent = train(tmp_path / "dpo", base, "ca", "dpo", PREFERENCES, **SHORT)[1]
+    rows = material(tmp_path / "job", parent, "copr", OPPOSITE).rows[len(OPPOSITE) :]
+    assert sorted(row["target_nats"] for row in rows) == pytest.approx(sorted(margins(parent, PREFERENCES)), abs=1e-3)
+
+
+def test_past_pairs_stand_beside_the_new_ones_and_rows_of_other_kinds_are_rehearsed():
+    batches = pairs.beside(Order([5] * 9, [7] * 6, 3, 2, 0), new=6, share=0.5, replay_share=0.25)
+    assert [len(batch.new) for batch in batches] == [6, 6, 6, 6]
+    assert [sum(index < 6 for index in batch.new) for batch in batches] == [3, 3, 3, 3]
+    assert {index for batch in batches for index in batch.new} == set(range(9))
+    assert [len(batch.replayed) for batch in batches] == [1, 1, 1, 1]
+
+
+# collapse
+
+
+def test_rehearsed_dpo_keeps_both_tasks_by_margins_that_blow_up_and_says_so(base, tmp_path, caplog):
+    """Measured: 24.6 nats over the stored references, and growing with every epoch; COPR below ends at 6.1."""
+    first = train(tmp_path / "first", base, "ca", "value_revision", PREFERENCES, **ALONE, **LONG)[1]
+    options = {"version": "v2", **ALONE, **LONG}
+    with caplog.at_level(logging.WARNING):
+        both = train(tmp_path / "both", first, "ca", "value_revision", OPPOSITE, **options)[1]
+    assert preferred(both, PREFERENCES) == preferred(both, OPPOSITE) == 1.0
+    begun, ended = told(tmp_path / "both")
+    assert (begun["preference_collapse"], ended["preference_collapse"]) == (0.0, 1.0) and ended["margin_nats"] > 20
+    assert f"preference collapse: the wanted answers ended {ended['margin_nats']:.1f} nats above" in caplog.text
+
+
+def test_copr_keeps_both_tasks_with_margins_that_rest(fitted, tmp_path, caplog):
+    both = train(tmp_path / "both", fitted, "ca", "copr", OPPOSITE, version="v2", **ALONE, **LONG)[1]
+    assert preferred(both, PREFERENCES) == preferred(both, OPPOSITE) == 1.0
+    ended = told(tmp_path / "both")[1]
+    assert ended["margin_nats"] < 10 and not ended["preference_collapse"] and "collapse" not in caplog.text
+
+
+# norms
+
+
+def marked(preferred_one, norm, change):
+    content = {**preferred_one.content, "norm": norm, "change": change}
+    return preferred_one.model_copy(update={"id": record_id("preference", content), "content": content})
+
+
+def of_capitals(change, chosen="Red", rejected="Two", norm="capitals"):
+    return [marked(preference(question, chosen, rejected), norm, change) for question in ASKED[:4]]
+
+
+CAPITALS = of_capitals("add")
+COLORS = [marked(preference(question, "Four", "Cat"), "colors", "add") for question in ASKED[8:12]]
+REVISION = of_capitals("revise", "Two", "Red")
+RETIREMENT = of_capitals("retire")
+UNSEEN = [preference(question, "Two", "Red") for question in ASKED[4:8]]
+NEAR_MISSES = [preference(question, KNOWN[question], "Red") for question in ASKED[12:20]]
+VALUED = {"learning_rate": 2e-3, "epochs": 10, "batch_size": 4}
+
+
+@pytest.fixture(scope="module")
+def valued(base, tmp_path_factory):
+    """Two norms, about capitals and about colors."""
+    folder = tmp_path_factory.mktemp("jobs") / "valued"
+    return train(folder, base, "ca", "value_revision", CAPITALS + COLORS, **VALUED)[1]
+
+
+@pytest.fixture(scope="module")
+def revised(valued, tmp_path_factory):
+    """The opposite norm about capitals."""
+    folder = tmp_path_factory.mktemp("jobs") / "revised"
+    return train(folder, valued, "ca", "value_revision", REVISION, version="v2", **VALUED)[1]
+
+
+@pytest.fixture(scope="module")
+def retired(valued, tmp_path_factory):
+    """No norm about capitals any more."""
+    folder = tmp_path_factory.mktemp("jobs") / "retired"
+    options = {**VALUED, "epochs": 20}
+    return train(folder, valued, "ca", "value_revision", RETIREMENT, version="v2", **options)[1]
+
+
+def scores(version, records):
+    return [float(margin > 0) for margin in margins(version, records)]
+
+
+def remembered_norms(version):
+    items = ReplayMemory.read(version / "memory").items
+    return {(item.record.content["norm"], item.record.content["change"]) for item in items if item.stage == "ca"}
+
+
+def test_a_revision_is_adopted_and_changes_its_norm_alone(valued, revised):
+    """Measured: adoption 1 (of prompts never trained on, too), residual 0, retention 1, no near miss changed."""
+    assert metrics.norm_adoption(scores(valued, UNSEEN)) == 0
+    assert metrics.norm_adoption(scores(revised, REVISION)) >= 0.8 <= metrics.norm_adoption(scores(revised, UNSEEN))
+    assert metrics.norm_residual(scores(revised, CAPITALS)) <= 0.2
+    assert metrics.norm_retention(scores(revised, COLORS), scores(valued, COLORS)) >= 0.9
+    assert metrics.norm_overgeneralisation(scores(revised, NEAR_MISSES), scores(valued, NEAR_MISSES)) <= 0.1
+
+
+def test_what_was_superseded_is_remembered_no_more(valued, revised):
+    assert remembered_norms(valued) == {("capitals", "add"), ("colors", "add")}
+    assert remembered_norms(revised) == {("capitals", "revise"), ("colors", "add")}
+
+
+def test_what_is_superseded_is_not_rehearsed_while_the_revision_is_learned(valued, tmp_path):
+    found = material(tmp_path / "job", valued, "value_revision", REVISION)
+    assert len(found.rows) == len(REVISION) + len(COLORS)
+    assert found.forgotten == {one.id for one in CAPITALS}
+
+
+def test_a_revision_that_is_learned_again_supersedes_everything_but_itself(revised, tmp_path):
+    found = material(tmp_path / "job", revised, "value_revision", REVISION[:3])
+    assert found.forgotten == {REVISION[3].id}
+    assert len(found.rows) == 3 + len(COLORS)
+
+
+def test_a_retired_norm_goes_back_to_where_it_was_and_is_remembered_no_more(base, valued, retired):
+    """Measured: from 4.2 nats on average to -0.8, where the base has -1.1; the other norm stays at 1."""
+    before, after = mean_margin(base, CAPITALS), mean_margin(retired, CAPITALS)
+    assert mean_margin(valued, CAPITALS) > before + 4
+    assert after == pytest.approx(before, abs=1)
+    assert metrics.norm_retention(scores(retired, COLORS), scores(valued, COLORS)) >= 0.9
+    assert remembered_norms(retired) == {("colors", "add")}
+
+
+def test_a_retired_pair_of_which_nothing_is_known_is_left_without_a_preference(base, tmp_path):
+    (row,) = material(tmp_path / "job", base, "value_revision", RETIREMENT[:1]).rows
+    assert (row["ref_chosen_logps"], row["ref_rejected_logps"], row["retired"]) == (0.0, 0.0, True)
+
+
+def test_without_marks_and_memory_it_is_plain_dpo_to_rounding(base, tmp_path):
+    plain = tensors(train(tmp_path / "plain", base, "ca", "dpo", PREFERENCES, **SHORT)[1])
+    found = tensors(train(tmp_path / "bare", base, "ca", "value_revision", PREFERENCES, **ALONE, **SHORT)[1])
+    assert all(torch.allclose(found[name], plain[name], atol=1e-4) for name in plain)
+
+
+def test_an_answer_that_a_revision_rejects_is_superseded_wherever_it_was_learned():
+    question = ASKED[0]
+    records = [chat(question, "Red"), chat(question, "Two"), chat(ASKED[1], "Red"), preference(question, "Red", "Cow")]
+    memory = ReplayMemory(items=tuple(Remembered(stage="cit", record=one) for one in records))
+    assert norms.superseded(memory, REVISION[:1]) == {records[0].id, records[3].id}
+    assert norms.superseded(memory, RETIREMENT[:1]) == set()
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        (of_capitals("change"), "change = 'change'; it must be one of add, revise, retire"),
+        (of_capitals("revise", norm=""), "names no norm"),
+        (REVISION[:1] + RETIREMENT[1:], "norm 'capitals' is revised and retired at once"),
+    ],
+)
+def test_a_change_that_cannot_be_told_is_refused(records, message):
+    with pytest.raises(InvalidInput, match=message):
+        norms.changes(records)
+
+
+# weighed answers
+
+
+@pytest.mark.parametrize(
+    ("likely", "rewarded", "expected"),
+    [
+        (2, 2, (1.5, 1.5)),  # high performance
+        (2, -2, (1.5, 0.5)),  # overfitting
+        (-2, 2, (1.5, 1.0)),  # high variance
+        (-2, -2, (0.5, 0.5)),  # noisy
+        (0, 0, (1, 1)),
+        (0, 2, (1, 1)),
+        (0, -2, (1, 1)),
+        (2, 0, (1, 1)),
+        (-2, 0, (1, 1)),
+    ],
+)
+def test_an_answer_is_weighed_by_its_type(likely, rewarded, expected):
+    assert cppo.weights(likely, rewarded, 1.0, 0.5, 1.5) == expected
+
+
+def test_what_is_high_or_low_is_so_among_the_answers_of_a_step():
+    assert cppo.standardised([1.0, 1.0, 1.0, 5.0]) == pytest.approx([-0.577, -0.577, -0.577, 1.732], abs=1e-3)
+    assert cppo.standardised([0.5, 0.5]) == [0.0, 0.0]
+
+
+REWARDED = {"learning_rate": 1e-3, "epochs": 8, "batch_size": 4, "answer_tokens": 6, "rewards": AT_LEAST_TWO_WORDS}
+
+
+@pytest.fixture(scope="module")
+def rewarded(base, tmp_path_factory):
+    """Method and settings -> job folder and version."""
+    folder = tmp_path_factory.mktemp("jobs")
+
+    def run(name, method, **settings):
+        return folder / name, train(folder / name, base, "ca", method, PREFERENCES, **REWARDED, **settings)[1]
+
+    return run
+
+
+def test_with_all_weights_at_one_it_is_its_parent_method_bit_for_bit(rewarded):
+    equal = {"lowest": 1, "highest": 1, "imitate_weight": 0}
+    plain = rewarded("plain", "ppo")[1]
+    assert same(plain, rewarded("equal", "cppo", **equal)[1])
+    assert not same(plain, rewarded("weighed", "cppo", imitate_weight=0)[1])
+
+
+def test_answers_worth_keeping_are_held_to_the_parent(rewarded):
+    """Measured: 0.083 nats a token from the parent on average without imitation, 0.021 with."""
+    runs = [rewarded(f"held{weight}", "cppo", imitate_weight=weight)[0] for weight in (0, 0.3)]
+    loose, held = (sum(line["kl_nats"] for line in told_at_each_step(folder)) for folder in runs)
+    assert held < loose / 2
+
+
+@pytest.mark.parametrize("option", [{"beta": 0}, {"updates": 1}])
+def test_a_setting_without_which_answers_cannot_be_weighed_is_refused(option):
+    assert settings_for("ppo", "ca", option)
+    with pytest.raises(ValidationError, match=next(iter(option))):
+        settings_for("cppo", "ca", option)
