@@ -22,8 +22,7 @@ from typer.main import get_command  # noqa: E402
 from agent.cli.main import application  # noqa: E402
 from agent.errors import EXIT_CODES  # noqa: E402
 from agent.settings_text import reference  # noqa: E402
-from benchmarks.methods import choosing  # noqa: E402
-from benchmarks.methods.published import published  # noqa: E402
+from benchmarks.methods import choosing, published  # noqa: E402
 from learners.methods import methods  # noqa: E402
 
 __all__ = ["pages"]
@@ -53,7 +52,7 @@ def pages() -> dict[Path, str]:
     return {
         _DOCS / "configuration.md": reference(),
         _DOCS / "cli.md": _command_line(),
-        _DOCS / "choosing.md": choosing.page(methods(), published()),
+        _DOCS / "choosing.md": choosing.page(methods(), published.published(published.folder(_DOCS / "benchmarks.md"))),
     }
 
 

@@ -108,7 +108,7 @@ def _tell(found: Comparison, console: Console, results: Path, *, publish: bool) 
         plots.draw(found, results / found.setup.name)
         return
     drawn = plots.draw(found, pages.PAGE.parent / "benchmarks")
-    published.keep(found)
+    published.keep(found, published.folder(pages.PAGE))
     pages.write_section(f"methods-{found.setup.stage}-{found.setup.stream}", report.section(found, _command(), drawn))
 
 

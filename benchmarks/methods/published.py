@@ -12,14 +12,17 @@ from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import RunResult, Setup
 from learners.durable import write_atomic
 
-__all__ = ["PUBLISHED", "keep", "published"]
-
-PUBLISHED = Path(__file__).resolve().parents[1] / "results" / "methods"
+__all__ = ["folder", "keep", "published"]
 
 _SETUP = "setup.json"
 
 
-def keep(found: Comparison, folder: Path = PUBLISHED) -> None:
+def folder(page: Path) -> Path:
+    """Where the results behind a `docs/benchmarks.md` lie."""
+    return page.parents[1] / "benchmarks" / "results" / "methods"
+
+
+def keep(found: Comparison, folder: Path) -> None:
     """Write a comparison's results; those of methods that it did not run stay."""
     place = folder / found.setup.name
     place.mkdir(parents=True, exist_ok=True)
@@ -29,7 +32,7 @@ def keep(found: Comparison, folder: Path = PUBLISHED) -> None:
         write_atomic(place / name, result.model_dump_json(indent=1) + "\n")
 
 
-def published(folder: Path = PUBLISHED) -> list[Comparison]:
+def published(folder: Path) -> list[Comparison]:
     """Every published comparison, by the name of its setup."""
     return [
         Comparison(

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from benchmarks import pages, sequential_updates
 from benchmarks.methods import __main__ as methods_command
+from benchmarks.methods import published
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import RunResult
 from benchmarks.training import __main__ as training_command
@@ -79,6 +80,7 @@ def test_publishing_writes_the_section_and_its_plots(compared, tmp_path, page):
     answer(methods_command.main, "--stream", "short", "--publish", "--results", str(tmp_path))
     assert "## Methods, stage cit: short" in page.read_text()
     assert len(list((page.parent / "benchmarks").glob("methods-cit-short-*.svg"))) == 2
+    assert [one.results[0].method for one in published.published(published.folder(page))] == ["finetune"]
 
 
 def test_one_json_value_alone_is_printed_on_request(compared, tmp_path):
