@@ -66,7 +66,7 @@ def _experts(parent: Version, tasks: int) -> PreTrainedModel:
     settings: Any = settings_for("elm", "cit", {})
 
     def add(pool: Any, model: PreTrainedModel) -> None:
-        width = model.get_input_embeddings().weight.shape[1]  # pyright: ignore
+        width = int(model.config.get_text_config().hidden_size)
         pool.router.add(torch.randn(settings.library, width), torch.randn(settings.others, width))
 
     return _pool(parent, tasks, settings, {"kind": "nearest", "examples": []}, add)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Literal
@@ -70,9 +71,17 @@ class ReplayMemory(BaseModel):
         (folder / "replay.json").write_text(json.dumps({"seen": self.seen}, sort_keys=True) + "\n", encoding="utf-8")
 
     def without(self, ids: Container[str]) -> ReplayMemory:
-        """The memory without some records; they still count as seen."""
+        """The memory without some records, as if they and the part of the stream that they stand for were never seen.
+
+        So the room that they leave is filled before anything else makes way.
+        """
         kept = tuple(item for item in self.items if item.record.id not in ids)
-        return self.model_copy(update={"items": kept})
+        before, after = (Counter(item.stage for item in items) for items in (self.items, kept))
+        seen: dict[Origin, int] = {
+            name: round(count * after[name] / before[name]) if before[name] else count
+            for name, count in self.seen.items()
+        }
+        return ReplayMemory(items=kept, seen=seen)
 
     def remember(self, stage: Origin, new: Sequence[Remembered], *, capacity: int, seed: int) -> ReplayMemory:
         """Offer what a stage has learned; return the new memory.

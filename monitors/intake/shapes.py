@@ -16,6 +16,7 @@ every column not named here, is ignored. The first shape of `_SHAPES` whose colu
 An instruction is of kind `tool` where the row brings tools, a turn calls one or carries its answer, or the last answer
 is a single `CALL name {json}` line. It may bring its reasons (`rationale`, text) and the task it belongs to (`task`, an
 object with a definition and examples, see `learners.parts.instructions`); a task alone becomes its first right example.
+A preference may name the norm it belongs to (`norm`) and what it does to it (`change`, see `learners.parts.norms`).
 Called by the intake handler; reads no files.
 """
 
@@ -23,11 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import takewhile
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from pydantic import ValidationError
 
 from learners.parts.instructions import Instruction, examples
+from learners.parts.norms import Change
 from learners.records import Kind
 from monitors.intake.guards import Refused, parse_json, shown
 from monitors.intake.turns import Turn, as_turns, is_call, mentions_tools, transcript, words
@@ -85,7 +87,19 @@ def _preference(row: Row) -> _Shaped:
     _require_answer(rejected, "rejected")
     if chosen == rejected:
         raise Refused("'chosen' and 'rejected' are equal, so nothing is preferred")
-    return "preference", {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+    return "preference", {"prompt": prompt, "chosen": chosen, "rejected": rejected, **_norm(row)}
+
+
+def _norm(row: Row) -> dict[str, Any]:
+    """What a preference does to a norm, where it says so."""
+    change = row.get("change") or "add"
+    if row.get("norm") in (None, ""):
+        if change in ("revise", "retire"):
+            raise Refused(f"'change' is {shown(change)} and no 'norm' is named; say whose change it is")
+        return {}
+    if change not in get_args(Change):
+        raise Refused(f"'change' is {shown(change)}; it is one of {', '.join(get_args(Change))}")
+    return {"norm": words(row["norm"], "norm"), "change": change}
 
 
 def _answer(value: object, column: str) -> list[Turn]:

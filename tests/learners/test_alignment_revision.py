@@ -275,6 +275,18 @@ def test_what_is_superseded_is_not_rehearsed_while_the_revision_is_learned(value
     assert found.forgotten == {one.id for one in CAPITALS}
 
 
+def test_the_room_of_what_is_forgotten_is_filled_before_anything_valid_makes_way():
+    def offered(start, stop):
+        return [Remembered(stage="ca", record=chat(f"What is {number}?", "Red")) for number in range(start, stop)]
+
+    memory = ReplayMemory().remember("ca", offered(0, 8), capacity=10, seed=0)
+    fewer = memory.without({item.record.id for item in memory.items[:4]})
+    assert len(fewer.remember("ca", offered(8, 12), capacity=10, seed=0).items) == 8
+    full = ReplayMemory().remember("ca", offered(0, 100), capacity=10, seed=0)
+    half = full.without({item.record.id for item in full.items[:5]})
+    assert (full.seen, half.seen, memory.without(()).seen) == ({"ca": 100}, {"ca": 50}, {"ca": 8})
+
+
 def test_a_revision_that_is_learned_again_supersedes_everything_but_itself(revised, tmp_path):
     found = material(tmp_path / "job", revised, "value_revision", REVISION[:3])
     assert found.forgotten == {REVISION[3].id}

@@ -22,6 +22,7 @@ from learners.parts.mix import Order
 from learners.parts.views import rehearsal_rows
 from learners.versions import read_version
 from monitors.engines import Prompt, in_order
+from monitors.engines.residents import Residents
 from monitors.engines.transformers import TransformersEngine
 from tests.learners.runs import CHATS, tensors, train
 from tests.learners.symbol_runs import loss
@@ -140,6 +141,16 @@ def said(loaded, question):
     text = loaded.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
     with torch.inference_mode():
         return loaded.model(**loaded.tokenizer(text, return_tensors="pt")).logits
+
+
+def test_a_pool_stands_over_the_adapter_of_its_parent_merged_or_not(base, tmp_path):
+    parent = train(tmp_path / "one", base, "cit", "finetune", CHATS[:2], **QUICK)[1]
+    version = train(tmp_path / "two", parent, "cit", "elm", CHATS[2:], version="v2", others=0, **QUICK)[1]
+    question = "What color is the Quill badge?"
+    found, merged = said(weights.load(version), question), said(Residents().bring(version), question)
+    torch.testing.assert_close(found, merged, atol=1e-4, rtol=1e-4)
+    assert not found.equal(said(weights.load(parent), question))
+    assert not found.equal(said(weights.load(base), question))
 
 
 # slm

@@ -53,6 +53,12 @@ ACCEPTED = {
                         "task": {"definition": "Add.", "positive": [{"input": "2 2", "output": "4"}]}}),
     "task_is_a_name": ({"messages": [ASK, SAY], "task": "sums"}, "instruction", {"messages": [ASK, SAY]}),
     "preference_strings": ({"prompt": "What is 2+2?", "chosen": "4", "rejected": "5"}, "preference", PREFERENCE),
+    "preference_of_a_norm": (
+        {"prompt": "What is 2+2?", "chosen": "4", "rejected": "5", "norm": " sums ", "change": "revise"},
+        "preference", {**PREFERENCE, "norm": "sums", "change": "revise"}),
+    "preference_of_a_new_norm": (
+        {"prompt": "What is 2+2?", "chosen": "4", "rejected": "5", "norm": "sums"},
+        "preference", {**PREFERENCE, "norm": "sums", "change": "add"}),
     "preference_messages": ({"prompt": [ASK], "chosen": [SAY], "rejected": [BAD]}, "preference", PREFERENCE),
     "preference_implicit": ({"chosen": [ASK, SAY], "rejected": [ASK, BAD]}, "preference", PREFERENCE),
     "preference_prompt_and_whole_dialogues": (
@@ -115,6 +121,9 @@ REFUSED = {
     "message is words": ({"messages": ["hello"]}, "'messages[0]' is 'hello'"),
     "an image": ({"messages": [turn("user", [{"type": "image"}]), SAY]}, "type 'image'"),
     "content is missing": ({"messages": [{"role": "user"}, SAY]}, "content' is None"),
+    "a change of no norm": ({"prompt": "a", "chosen": "b", "rejected": "c", "change": "retire"}, "no 'norm' is named"),
+    "an unknown change": (
+        {"prompt": "a", "chosen": "b", "rejected": "c", "norm": "n", "change": "drop"}, "'change' is 'drop'"),
     "equal answers": ({"prompt": "a", "chosen": "b", "rejected": "b"}, "are equal"),
     "no common beginning": ({"chosen": "yes it is", "rejected": "no"}, "do not begin with the same words"),
     "another prompt": (
