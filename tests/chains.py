@@ -10,16 +10,11 @@ layers of width 64, trained once per machine and source text.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import shutil
-import tempfile
 from pathlib import Path
 
-from learners import durable
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.records import Record, record_id
-from learners.versions import VersionSpec, write_data, write_spec
+from tests.models import made_once, published
 
 __all__ = ["SHARED", "WORDS", "chain_base", "speech"]
 
@@ -70,31 +65,15 @@ def speech(language: str, count: int, *, seed: int, shared: float = SHARED, sour
 
 def chain_base(versions: Path, *, remembered: int = 0, version_id: str = "v0") -> Path:
     """Publish the model below `versions`; its replay memory holds so many texts of language "a"."""
-    staging, final = versions / f".{version_id}", versions / version_id
-    shutil.copytree(_shared(), staging / "weights")
     known = tuple(Remembered(stage="seed", record=record) for record in speech("a", remembered, seed=7))
-    ReplayMemory(items=known, seen={"seed": len(known)}).write(staging / "memory")
-    write_data(staging, ())
-    write_spec(staging, VersionSpec(id=version_id, created_by="tests"))
-    durable.write_manifest(staging)
-    staging.rename(final)
-    return final
+    weights = made_once("chains", Path(__file__), _build)
+    return published(versions, version_id, weights, ReplayMemory(items=known, seen={"seed": len(known)}))
 
 
-def _shared() -> Path:
-    """The weights, made by whichever process comes first."""
-    key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    shared = Path(tempfile.gettempdir()) / f"cld-chains-{key}"
-    with shared.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shared.exists():
-            building = shared.with_suffix(".building")
-            shutil.rmtree(building, ignore_errors=True)
-            tokenizer = _tokenizer()
-            _trained(tokenizer).save_pretrained(building)
-            tokenizer.save_pretrained(building)
-            building.rename(shared)
-    return shared
+def _build(folder: Path) -> None:
+    tokenizer = _tokenizer()
+    _trained(tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _tokenizer():

@@ -9,18 +9,13 @@ A task maps every symbol to another one. Tasks over `OWN` share no symbol (disjo
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import random
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from learners import durable
 from learners.parts.memory import ReplayMemory
 from learners.records import Record
-from learners.versions import VersionSpec, write_data, write_spec
+from tests.models import made_once, published
 from tests.tiny import chat
 
 __all__ = ["OWN", "SHARED", "symbol_base", "task"]
@@ -54,30 +49,13 @@ def task(number: int, count: int, *, symbols: Sequence[str], seed: int) -> list[
 
 def symbol_base(versions: Path, version_id: str = "v0") -> Path:
     """Publish the model as a full-weight version below `versions`, with an empty replay memory."""
-    staging, final = versions / f".{version_id}", versions / version_id
-    shutil.copytree(_shared(), staging / "weights")
-    ReplayMemory().write(staging / "memory")
-    write_data(staging, ())
-    write_spec(staging, VersionSpec(id=version_id, created_by="tests"))
-    durable.write_manifest(staging)
-    staging.rename(final)
-    return final
+    return published(versions, version_id, made_once("symbols", Path(__file__), _build), ReplayMemory())
 
 
-def _shared() -> Path:
-    """The weights, made by whichever process comes first."""
-    key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    shared = Path(tempfile.gettempdir()) / f"cld-symbols-{key}"
-    with shared.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shared.exists():
-            building = shared.with_suffix(".building")
-            shutil.rmtree(building, ignore_errors=True)
-            tokenizer = _tokenizer()
-            _trained(tokenizer).save_pretrained(building)
-            tokenizer.save_pretrained(building)
-            building.rename(shared)
-    return shared
+def _build(folder: Path) -> None:
+    tokenizer = _tokenizer()
+    _trained(tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _tokenizer():

@@ -9,16 +9,12 @@ Weights and tokenizer are made once per machine and source text, in the system's
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import random
-import shutil
-import tempfile
 from pathlib import Path
 
-from learners import durable
+from learners.parts.memory import ReplayMemory
 from learners.records import Record, record_id
-from learners.versions import VersionSpec, write_data, write_spec
+from tests.models import made_once, published
 
 __all__ = ["KNOWN", "SENTENCES", "UNKNOWN", "chat", "tiny_base", "tiny_weights"]
 
@@ -80,27 +76,13 @@ def chat(question: str, answer: str, source: str = "test") -> Record:
 
 def tiny_base(versions: Path, version_id: str = "v0") -> Path:
     """Publish the tiny model as a full-weight version below `versions`; its replay memory holds its own answers."""
-    staging, final = versions / f".{version_id}", versions / version_id
-    shutil.copytree(tiny_weights(), staging)
-    write_data(staging, ())
-    write_spec(staging, VersionSpec(id=version_id, created_by="tests"))
-    durable.write_manifest(staging)
-    staging.rename(final)
-    return final
+    made = tiny_weights()
+    return published(versions, version_id, made / "weights", ReplayMemory.read(made / "memory"))
 
 
 def tiny_weights() -> Path:
     """The shared folder with `weights/` and `memory/`, made by whichever process comes first."""
-    key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    shared = Path(tempfile.gettempdir()) / f"cld-tiny-{key}"
-    with shared.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shared.exists():
-            building = shared.with_suffix(".building")
-            shutil.rmtree(building, ignore_errors=True)
-            _build(building)
-            building.rename(shared)
-    return shared
+    return made_once("tiny", Path(__file__), _build)
 
 
 def _build(folder: Path) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from agent import hidden
 from agent.cli import console
-from agent.cli.changes import finish
+from agent.cli.measured_report import measured
 from agent.cli.place import Place
-from agent.commands import ask
 from agent.hidden import HiddenReport
-from agent.store import commands, deployment
+from agent.store import deployment
 from monitors.hidden import Told
 
 __all__ = ["run"]
@@ -20,34 +19,19 @@ def run(place: Place, suite: str, version: str | None, *, why: str, dry_run: boo
     Raises:
         NotFound: there is no such suite or version. Refused: the suite cannot be disguised.
     """
-    found = _report(place, suite, version)
-    if found.unmeasured and dry_run:
-        message = f"{found.unmeasured} measurements of {suite} in disguises would be made"
-        return finish("probe_run", found.version, "would_apply", message, found.as_dict(), as_json=as_json)
-    if found.unmeasured:
-        outcome, message = _measure(place, found, why)
-        if outcome != "applied":
-            return finish("probe_run", found.version, outcome, message, found.as_dict(), as_json=as_json)
-        found = _report(place, suite, version)
-    return console.json_read(hidden=found.as_dict()) if as_json else _show(found, found.told)
+    found = measured(
+        place, lambda: _report(place, suite, version), lambda found: {"hidden": found.suite},
+        what=lambda found: f"{found.suite} in disguises", then="what is hidden", why=why, dry_run=dry_run,
+        as_json=as_json,
+    )  # fmt: skip
+    if found is not None:
+        console.json_read(hidden=found.as_dict()) if as_json else _show(found, found.told)
 
 
 def _report(place: Place, suite: str, version: str | None) -> HiddenReport:
     with place.store.read() as tx:
         wanted = version or deployment.current(tx).version
         return hidden.report(tx, place.layout, place.config, suite, wanted)
-
-
-def _measure(place: Place, found: HiddenReport, why: str) -> tuple[str, str]:
-    """Ask the daemon, unless the same was asked and waits already; returns outcome and message."""
-    args = {"target": found.version, "hidden": found.suite}
-    with place.store.read() as tx:
-        waiting = [row.id for row in commands.pending(tx) if args.items() <= row.args.items()]
-    if waiting:
-        return "queued", f"command {waiting[0]} measures it; then the same words show what is hidden"
-    reply = ask(place.store, place.layout, place.config, "probe_run", {**args, "why": why}, place.who)
-    later = "; then the same words show what is hidden" if reply.outcome == "queued" else ""
-    return reply.outcome, f"{reply.message}{later}"
 
 
 def _show(found: HiddenReport, told: Told | None) -> None:
