@@ -46,24 +46,22 @@ def measured(
 
     Args:
         read: the report as the store has it.
-        args: of the command `probe_run` that measures what it lacks.
-        what: would be measured, e.g. `v3 and v0`.
+        args: of the command `probe_run` that measures what it lacks; `what` says it in words, e.g. `v3 and v0`.
         then: what the same words show later.
     """
     found = read()
     if not found.unmeasured:
         return found
-    outcome, message = "would_apply", f"{found.unmeasured} measurements of {what(found)} would be made"
-    if not dry_run:
-        outcome, message = _asked(place, {"target": found.version, **args(found)}, why, then)
-        if outcome == "applied":
-            return read()
-    finish("probe_run", found.version, outcome, message, found.as_dict(), as_json=as_json)
-    return None
+    wanted = f"{found.unmeasured} measurements of {what(found)} would be made"
+    outcome, message = ("would_apply", wanted) if dry_run else _asked(place, found.version, args(found), why, then)
+    if outcome == "applied":
+        return read()
+    return finish("probe_run", found.version, outcome, message, found.as_dict(), as_json=as_json)
 
 
-def _asked(place: Place, args: Mapping[str, Any], why: str, then: str) -> tuple[str, str]:
+def _asked(place: Place, version: str, more: Mapping[str, Any], why: str, then: str) -> tuple[str, str]:
     """Ask the daemon, unless the same was asked and waits already; returns outcome and message."""
+    args = {"target": version, **more}
     with place.store.read() as tx:
         waiting = [row.id for row in commands.pending(tx) if args.items() <= row.args.items()]
     if waiting:

@@ -22,14 +22,7 @@ _MEANINGS: Final = {
 
 def rows(found: Mapping[str, Any]) -> None:
     """The first rows of a plan's training material."""
-    counts = {
-        "new rows": found["rows"],
-        "rows to rehearse from": found["remembered"],
-        "tokens of the new rows": f"{found['tokens']}, of which {found['learned_tokens']} are learned",
-    }
-    if found["overlap"] is not None:
-        counts["words known from those"] = f"{found['overlap']:.0%}"
-    console.lines(f"plan of {found['cycle']}: \u27e6learned\u27e7, the rest is only read", counts)
+    console.lines(f"plan of {found['cycle']}: \u27e6learned\u27e7, the rest is only read", _counts(found))
     for warning in found["warnings"]:
         console.say(f"  warning: {warning}")
     for number, view in enumerate(found["views"], start=1):
@@ -37,3 +30,13 @@ def rows(found: Mapping[str, Any]) -> None:
             f"\n{number}. {_MEANINGS[view['role']]}: {view['learned_tokens']} of {view['tokens']} tokens learned"
         )
         console.marked((piece["text"], piece["learned"]) for piece in view["pieces"])
+
+
+def _counts(found: Mapping[str, Any]) -> dict[str, Any]:
+    known = {} if found["overlap"] is None else {"words known from those": f"{found['overlap']:.0%}"}
+    return {
+        "new rows": found["rows"],
+        "rows to rehearse from": found["remembered"],
+        "tokens of the new rows": f"{found['tokens']}, of which {found['learned_tokens']} are learned",
+        **known,
+    }

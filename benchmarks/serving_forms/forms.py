@@ -74,7 +74,7 @@ def _experts(parent: Version, tasks: int) -> PreTrainedModel:
 
 def _attention(parent: Version, tasks: int) -> PreTrainedModel:
     settings: Any = settings_for("sapt", "cit", {})
-    router = {"kind": "attention", "hidden": settings.hidden}
+    router = {"kind": "attention", "hidden": settings.hidden, "temperature": settings.temperature}
     return _pool(parent, tasks, settings, router, lambda pool, _: pool.router.add_key(seed=len(pool)))
 
 
