@@ -13,6 +13,7 @@ from monitors.engines.batching import Tokens
 __all__ = ["Encoder"]
 
 _BORDER = "<|endoftext|>"
+"""Stands before and behind a document in training, where the vocabulary has it."""
 
 
 class Encoder:
@@ -28,16 +29,17 @@ class Encoder:
         self._tokenizer: Any = tokenizer
         configured: Any = generation.eos_token_id if generation is not None else None
         listed: list[Any] = configured if isinstance(configured, list) else [configured]
-        known = [self._tokenizer.eos_token_id, *listed, self._tokenizer.get_vocab().get(_BORDER)]
-        ends = (int(token) for token in known if token is not None)
+        border = self._tokenizer.get_vocab().get(_BORDER)
+        ends = (int(token) for token in [self._tokenizer.eos_token_id, *listed, border] if token is not None)
         self.ends = tuple(dict.fromkeys(ends))
+        self._document_start = self.ends[0] if border is None else int(border)
 
     def prompt(self, prompt: Prompt) -> Tokens:
         """Tokens of a prompt; plain text stands after the model's begin-of-document token."""
         if prompt.tokens:
             return prompt.tokens
         if not prompt.turns:
-            return (self._document_start(), *self.continuation(prompt.text))
+            return (self._document_start, *self.continuation(prompt.text))
         if not self._tokenizer.chat_template:
             return self.continuation("".join(turn.content + "\n" for turn in prompt.turns))
         turns = [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
@@ -52,7 +54,3 @@ class Encoder:
     def text(self, tokens: Sequence[int]) -> str:
         """Generated text, special tokens left out."""
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
-
-    def _document_start(self) -> int:
-        """The token that stands before a document in training: `<|endoftext|>` where the vocabulary has it."""
-        return int(self._tokenizer.get_vocab().get(_BORDER, self.ends[0]))

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from learners.parts.extensions.before import Before
+from learners.parts.extensions.routers.queries import mean_state
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -71,14 +72,7 @@ class Kind(Before):
 
     def query(self, model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """rows x width: the mean of the last hidden states, without prompts and without gradient."""
-        decoder: Any = model.get_decoder()
-        training = model.training
-        model.eval()
-        with torch.no_grad():
-            hidden = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state.float()
-        model.train(training)
-        weights = mask.unsqueeze(-1).float()
-        return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        return mean_state(model, ids, mask)
 
     def choose(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The nearest candidates of each query.
