@@ -29,7 +29,7 @@ from monitors.job import EngineSettings, Measurement, VersionRef
 from monitors.precision import native_dtype
 from monitors.probes.suites import Suite
 
-__all__ = ["BASE", "EMBEDDED", "Lab", "Learned", "base_version", "digest_of", "engine_settings"]
+__all__ = ["BASE", "EMBEDDED", "Lab", "Learned", "base_version", "device_name", "digest_of", "engine_settings"]
 
 BASE = "v0"
 """Id of the version that everything starts from."""
@@ -64,6 +64,13 @@ class Learned(BaseModel):
 def engine_settings() -> EngineSettings:
     """How everything is measured here: in the number format that this machine computes in at full speed."""
     return EngineSettings(dtype=native_dtype())
+
+
+def device_name() -> str:
+    """What computes here: the GPU's name, else `cpu`."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 def base_version(source: str, folder: Path) -> Path:

@@ -49,6 +49,7 @@ def main(
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of every method.")] = None,
     seed: int = 0,
     threads: Annotated[int, typer.Option(min=1, help="Of each run.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
     country: Annotated[str, typer.Option(help="ISO 3166 alpha-3 code, for the energy estimate.")] = "DEU",
     results: Annotated[Path, typer.Option(help="Folder of all results.")] = RESULTS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored results of these runs.")] = False,
@@ -68,7 +69,7 @@ def main(
                 test_items=test_items or (20 if quick else 100), model=model, settings=given, seed=seed,
             ),
             chosen, orders or (1 if quick else 3), results.resolve(), threads=threads, country=country, fresh=fresh,
-            say=console.print,
+            say=console.print, processes=processes,
         )
         for name in streams
     ]  # fmt: skip

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.lab import Lab, Learned
+from benchmarks.lab import Lab, Learned, device_name
 from benchmarks.methods.setup import MULTI_TASK, PLAIN, ZERO_SHOT, Run, RunResult
 from benchmarks.methods.streams import stream_tasks
 from benchmarks.methods.tasks import Task
@@ -53,7 +53,7 @@ def run(asked: Run, folder: Path) -> RunResult:
             parent = version
     result = RunResult(
         method=asked.method, order=asked.order, tasks=tuple(task.name for task in tasks), scores=tuple(scores),
-        learned=tuple(learned), seconds=time.monotonic() - started,
+        learned=tuple(learned), seconds=time.monotonic() - started, device=device_name(), processes=asked.processes,
     )  # fmt: skip
     write_atomic(folder / RESULT, result.model_dump_json(indent=2))
     lab.clear()

@@ -1,38 +1,47 @@
-"""The tasks of continual alignment: real preference pairs, and two readers who want opposite things.
+"""The tasks of continual alignment: preference pairs, published or made by rule, and norms that replace each other.
 
-`helpful` and `harmless` are published pairs; `brief` and `thorough` are made of published answers, of which the first
-sentence or the whole is preferred, depending on a reader whom the prompt names: a model that does not read the prompt
-loses one by learning the other. The score is pairwise accuracy: the chosen answer is the likelier one, per token.
+    format, truthful, safe      made by rule (`made_pairs`)
+    concise, detailed           the same requests with opposite preferences: the second is a change of mind
+    helpful, harmless           published pairs of people
+    brief, thorough             opposite preferences of two readers, whom the prompt names
+
+`detailed` revises what `concise` taught, so a model should lose the first by learning the second. `brief` and
+`thorough` contradict each other for a model that does not read the prompt: nothing of the first need be lost. The score
+is pairwise accuracy: the preferred answer is the likelier one, per token.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks import data
+from benchmarks.methods.made_pairs import SENTENCE, Pair, Turns, alpaca, form_pairs, refusal_pairs, truth_pairs
 from benchmarks.methods.setup import Setup
 from benchmarks.methods.tasks import Task, chosen, record
 from monitors.probes.probe import Message
 from monitors.probes.scorers.choice import Choice
 from monitors.probes.suites import Suite
 
-__all__ = ["task"]
+__all__ = ["SUPERSEDED_BY", "task"]
+
+SUPERSEDED_BY: Final[Mapping[str, str]] = {"concise": "detailed"}
+"""By a task that teaches a norm, the one that revises it: once that is learned, losing the first is what was asked."""
 
 MOST_CHARACTERS = 2400
 """Longer pairs are left out: prompt and answer must fit into a row."""
 
-Turns = list[dict[str, str]]
-Pair = tuple[Turns, str, str]
-"""The conversation so far, the preferred answer, the other one."""
-
 _ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_LENGTH = "length of answers"
+_NORMS: Final[Mapping[str, dict[str, str]]] = {
+    "concise": {"norm": _LENGTH},
+    "detailed": {"norm": _LENGTH, "change": "revise"},
+}
 
 
 def task(name: str, setup: Setup) -> Task:
-    """Read a preference task: `helpful`, `harmless`, `brief` or `thorough`.
+    """Read a preference task by its name.
 
     A quarter of the pairs at most is kept for testing, and none of it is trained on.
 
@@ -40,13 +49,15 @@ def task(name: str, setup: Setup) -> Task:
         benchmarks.data.DataMissing: the data folder does not hold it.
     """
     pairs = [pair for pair in _SOURCES[name]() if _characters(pair) <= MOST_CHARACTERS]
-    shuffled = chosen(pairs, len(pairs), f"{setup.seed}:{name}")
+    shuffled = chosen(pairs, len(pairs), f"{setup.seed}:{_LENGTH if name in _NORMS else name}")
     tests = shuffled[: min(setup.test_items, max(len(pairs) // 4, 1))]
     train = shuffled[len(tests) :][: setup.items]
+    norm = _NORMS.get(name, {})
     return Task(
         name=name,
-        records=[record(name, "preference", _content(pair)) for pair in train],
+        records=[record(name, "preference", _content(pair) | norm) for pair in train],
         suite=Suite(suite=name, role="target", items=tuple(_probe(name, n, pair) for n, pair in enumerate(tests))),
+        held_out=[record(name, "preference", _content(pair)) for pair in tests],
     )
 
 
@@ -101,22 +112,27 @@ def _conversation(text: str) -> tuple[Turns, str]:
     return turns[:-1], turns[-1]["content"]
 
 
-def _styled(reader: str, *, brief: bool) -> list[Pair]:
+def _lengths(answers: Sequence[tuple[str, str]], reader: str = "", *, brief: bool) -> list[Pair]:
+    """The first sentence of a published answer over the whole of it, or the other way round."""
     pairs: list[Pair] = []
-    for item in data.read("llama_factory_demo/alpaca_en_demo.json.gz"):
-        whole = item["output"].strip()
-        first = _SENTENCE.split(whole)[0]
+    for request, whole in answers:
+        first = SENTENCE.split(whole)[0]
         if len(first) * 3 > len(whole):
             continue
-        request = f"{reader}\n\n{item['instruction']}\n{item['input']}".strip()
         preferred, other = (first, whole) if brief else (whole, first)
-        pairs.append(([{"role": "user", "content": request}], preferred, other))
+        asked = f"{reader}\n\n{request}" if reader else request
+        pairs.append(([{"role": "user", "content": asked}], preferred, other))
     return pairs
 
 
 _SOURCES: Final[Mapping[str, Callable[[], list[Pair]]]] = {
+    "format": form_pairs,
+    "truthful": truth_pairs,
+    "safe": refusal_pairs,
+    "concise": lambda: _lengths(alpaca()[::2], brief=True),
+    "detailed": lambda: _lengths(alpaca()[::2], brief=False),
     "helpful": _helpful,
     "harmless": _harmless,
-    "brief": lambda: _styled("(I read this on my phone.)", brief=True),
-    "thorough": lambda: _styled("(I read this at my desk.)", brief=False),
+    "brief": lambda: _lengths(alpaca(), "(I read this on my phone.)", brief=True),
+    "thorough": lambda: _lengths(alpaca(), "(I read this at my desk.)", brief=False),
 }

@@ -47,7 +47,7 @@ def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
     parts = [
         f"## Methods, stage {found.setup.stage}: {found.setup.stream}",
         f"`{command}`",
-        f"{described(found.setup)} {_LEGEND}",
+        f"{described(found.setup)} {_LEGEND} {_machine(found)}".rstrip(),
         "\n".join(lines),
         verdict(found),
         "\n\n".join(f"![{name}](benchmarks/{name})" for name in plots),
@@ -62,6 +62,14 @@ _LEGEND = (
     "over the score just before. `zero_shot` is the base model, `multi_task` plain training on all tasks at once. "
     "Tokens per second count whole training jobs, loading included; energy is codecarbon's estimate for one order."
 )
+
+
+def _machine(found: Comparison) -> str:
+    """What computed, where it was no plain CPU alone."""
+    devices = sorted({result.device for result in found.results})
+    most = max((result.processes for result in found.results), default=1)
+    shared = f" shared by {most} runs at a time, so times and energy are above those of a run alone" if most > 1 else ""
+    return f"Computed on {', '.join(devices)}{shared}." if shared or devices != ["cpu"] else ""
 
 
 def described(setup: Setup) -> str:

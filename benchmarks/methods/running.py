@@ -1,4 +1,4 @@
-"""Which runs of a comparison are missing, and starting them one after another.
+"""Which runs of a comparison are missing, and starting them, one after another or several at once.
 
 Owns the results' folders: `RESULTS/<setup>/<method>-order<n>/`. A run that has its result is never started again
 unless asked to; one that failed is started anew by the next call. Called by the command alone.
@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from benchmarks.lab import base_version
@@ -38,8 +40,9 @@ class Comparison:
 
 
 def compare(
-    setup: Setup, names: Sequence[str], orders: int, folder: Path, *, threads: int, country: str, fresh: bool, say: Say
-) -> Comparison:
+    setup: Setup, names: Sequence[str], orders: int, folder: Path, *, threads: int, country: str, fresh: bool, say: Say,
+    processes: int = 1,
+) -> Comparison:  # fmt: skip
     """Run what is missing and collect everything.
 
     Args:
@@ -50,33 +53,52 @@ def compare(
         country: ISO 3166 alpha-3 code, for codecarbon.
         fresh: forget earlier results of these runs.
         say: told what is run and what came of it.
+        processes: runs at the same time. Scores are those of one at a time; times and energy are not.
     """
     found = Comparison(setup)
-    place = folder / setup.name
     base = base_version(setup.model, folder / "base")
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), ENERGY_VARIABLE: country}
-    zero_shot: dict[str, float] | None = None
-    for method, order in _runs(setup, names, orders):
-        run = Run(setup=setup, method=method, order=order, base=base, zero_shot=zero_shot)
-        say(f"{setup.name}: {method}, order {order}")
-        result = _result(run, place / f"{method}-order{order}", environment, fresh=fresh)
-        if isinstance(result, str):
-            found.failed[method, order] = result
-            say(f"  failed: {result}")
-            continue
-        found.results.append(result)
-        if method == ZERO_SHOT:
-            asked = zip(result.tasks, result.scores[0], strict=True)
-            zero_shot = {name: score for name, score in asked if score is not None}
+    told = partial(_told, folder=folder / setup.name, environment=environment, fresh=fresh, say=say)
+    bare = Run(setup=setup, method=ZERO_SHOT, order=1, base=base, processes=processes)
+    _collect(found, bare, told(bare))
+    known = _zero_shot(found)
+    runs = [
+        bare.model_copy(update={"method": method, "order": order, "zero_shot": known})
+        for method, order in _runs(setup, names, orders)
+    ]
+    with ThreadPoolExecutor(processes) as pool:
+        for run, result in zip(runs, pool.map(told, runs), strict=True):
+            _collect(found, run, result)
     return found
 
 
+def _told(run: Run, *, folder: Path, environment: dict[str, str], fresh: bool, say: Say) -> RunResult | str:
+    say(f"{run.setup.name}: {run.method}, order {run.order}")
+    result = _result(run, folder / f"{run.method}-order{run.order}", environment, fresh=fresh)
+    if isinstance(result, str):
+        say(f"  {run.method}, order {run.order} failed: {result}")
+    return result
+
+
+def _collect(found: Comparison, run: Run, result: RunResult | str) -> None:
+    if isinstance(result, str):
+        found.failed[run.method, run.order] = result
+    else:
+        found.results.append(result)
+
+
+def _zero_shot(found: Comparison) -> dict[str, float] | None:
+    """The base's score on each task, where its run went well."""
+    if not found.results:
+        return None
+    asked = zip(found.results[0].tasks, found.results[0].scores[0], strict=True)
+    return {name: score for name, score in asked if score is not None}
+
+
 def _runs(setup: Setup, names: Sequence[str], orders: int) -> list[tuple[str, int]]:
-    """References first; one order is enough for them, since neither has one."""
-    references = [(ZERO_SHOT, 1)]
-    if PLAIN[setup.stage] in methods():
-        references.append((MULTI_TASK, 1))
-    return references + [(name, order) for name in names for order in range(1, orders + 1)]
+    """The upper reference first; one order is enough for it, since it has none."""
+    references = [(MULTI_TASK, 1)] if PLAIN[setup.stage] in methods() else []
+    return references + [(name, order) for order in range(1, orders + 1) for name in names]
 
 
 def _result(run: Run, folder: Path, environment: dict[str, str], *, fresh: bool) -> RunResult | str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from benchmarks.lab import EMBEDDED, Learned
 from learners.job import Stage
 
-__all__ = ["MULTI_TASK", "PLAIN", "REFERENCES", "ZERO_SHOT", "Run", "RunResult", "Setup"]
+__all__ = ["MULTI_TASK", "PLAIN", "REFERENCES", "ZERO_SHOT", "Alignment", "PairReading", "Run", "RunResult", "Setup"]
 
 ZERO_SHOT = "zero_shot"
 MULTI_TASK = "multi_task"
@@ -64,6 +64,7 @@ class Run(_Frozen):
         order: number of the order, from 1.
         base: the version folder that the first task is learned from.
         zero_shot: score of the base on each task, where it is known already.
+        processes: how many runs share the machine.
     """
 
     setup: Setup
@@ -71,6 +72,7 @@ class Run(_Frozen):
     order: int
     base: Path
     zero_shot: dict[str, float] | None = None
+    processes: int = Field(default=1, ge=1)
 
 
 class RunResult(_Frozen):
@@ -80,6 +82,8 @@ class RunResult(_Frozen):
         tasks: in the order they were learned, T of them.
         scores: T + 1 rows of T columns, R[t, i] as in `monitors.metrics`; None where nothing was measured.
         learned: each training, first to last.
+        device: what computed: a GPU's name, else `cpu`.
+        processes: how many runs shared it, which slows each one down.
     """
 
     method: str
@@ -88,3 +92,6 @@ class RunResult(_Frozen):
     scores: tuple[tuple[float | None, ...], ...]
     learned: tuple[Learned, ...] = ()
     seconds: float
+    alignment: Alignment | None = None
+    device: str = "cpu"
+    processes: int = 1

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.methods import preferences, tasks, tool_tasks
+from benchmarks.methods.preferences import SUPERSEDED_BY
 from benchmarks.methods.setup import Setup
 from benchmarks.methods.tasks import Task
 from learners.job import Stage
@@ -45,6 +46,12 @@ _TOOLS = (
     "date calculator lookup",
 )
 _PREFERENCES = (
+    # Form, truth and safety in the order of their difficulty; a norm is revised in every order after it was learned.
+    "format concise detailed truthful safe",
+    "safe concise truthful detailed format",
+    "concise truthful safe format detailed",
+)
+_PAIRS = (
     "helpful harmless brief thorough",
     "brief thorough helpful harmless",
     "thorough harmless brief helpful",
@@ -55,6 +62,7 @@ STREAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "long_sequence": _LONG,
     "short": _SHORT,
     "preferences": _PREFERENCES,
+    "pairs": _PAIRS,
     "tools": _TOOLS,
 }
 """Orders of each stream, as the short names of its tasks."""
@@ -62,13 +70,15 @@ STREAMS: Final[Mapping[str, tuple[str, ...]]] = {
 DEFAULT_STREAMS: Final[Mapping[Stage, tuple[str, ...]]] = {
     "cpt": ("superni", "long_sequence"),
     "cit": ("superni", "long_sequence"),
-    "ca": ("preferences",),
+    "ca": ("preferences", "pairs"),
 }
 QUICK_STREAMS: Final[Mapping[Stage, str]] = {"cpt": "short", "cit": "short", "ca": "preferences"}
 
 
 def order_names(setup: Setup, order: int) -> list[str]:
-    """Short names of the tasks of one order; orders beyond the published ones are shuffles by their number.
+    """Short names of the tasks of one order; orders beyond the listed ones are shuffles by their number.
+
+    What revises a norm stays behind what taught it.
 
     Args:
         order: from 1.
@@ -77,7 +87,12 @@ def order_names(setup: Setup, order: int) -> list[str]:
     kept = published[0].split()[: setup.tasks]
     if order <= len(published):
         return [name for name in published[order - 1].split() if name in kept]
-    return random.Random(order).sample(kept, len(kept))  # noqa: S311 - an order, not secrecy
+    names = random.Random(order).sample(kept, len(kept))  # noqa: S311 - an order, not secrecy
+    for old, new in SUPERSEDED_BY.items():
+        if old in names and new in names:
+            earlier, later = sorted((names.index(old), names.index(new)))
+            names[earlier], names[later] = old, new
+    return names
 
 
 def stream_tasks(setup: Setup, order: int) -> list[Task]:

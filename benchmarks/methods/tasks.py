@@ -40,11 +40,16 @@ _SUPERNI = {
 
 @dataclass(frozen=True)
 class Task:
-    """What is learned in one update, and the suite (named like the task) that says how well."""
+    """What is learned in one update, and the suite (named like the task) that says how well.
+
+    Attributes:
+        held_out: of a preference task, the pairs of the suite; what else is read of them needs more than a score.
+    """
 
     name: str
     records: Sequence[Record]
     suite: Suite
+    held_out: Sequence[Record] = ()
 
 
 class ShortAnswer(Match, frozen=True):

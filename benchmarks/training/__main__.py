@@ -20,13 +20,14 @@ from rich.table import Table
 
 from benchmarks import pages
 from benchmarks.lab import EMBEDDED, base_version
-from benchmarks.training.contenders import CONTENDERS, Contender, Heat, Lap
+from benchmarks.training.contenders import Contender, Heat, Lap, able
 from learners.durable import write_atomic
 
 __all__ = ["compared", "main"]
 
 RESULTS = Path("benchmark-results")
 
+_OWN_ORDER = ("trl", "trl_liger")
 _ROOT = Path(__file__).resolve().parents[2]
 _COLUMNS = (
     "rows",
@@ -69,7 +70,7 @@ def main(
 
 
 def _race(heat: Heat, rounds: int, folder: Path, threads: int, console: Console) -> list[Lap]:
-    names = list(CONTENDERS)
+    names = able()
     laps: list[Lap] = []
     for number in range(rounds):
         turn = names[number % len(names) :] + names[: number % len(names)]
@@ -99,7 +100,9 @@ def compared(laps: Sequence[Lap]) -> dict[str, Any]:
 
     Losses are compared with those of `cld_float32`; those of trl's own order belong to other batches and are left out.
     """
-    of = {name: [lap for lap in laps if lap.contender == name] for name in CONTENDERS}
+    of: dict[Contender, list[Lap]] = {}
+    for lap in laps:
+        of.setdefault(lap.contender, []).append(lap)
     usual = median(lap.tokens_per_second for lap in of["trl"])
     return {
         name: {
@@ -108,10 +111,10 @@ def compared(laps: Sequence[Lap]) -> dict[str, Any]:
             "tokens_per_cpu_second": median(lap.tokens_per_cpu_second for lap in of[name]),
             "padding_share": of[name][0].padding_share,
             "peak_memory_bytes": max(lap.peak_memory_bytes for lap in of[name]),
-            "largest_loss_difference": None if name == "trl" else _difference(of["cld_float32"][0], of[name]),
+            "largest_loss_difference": None if name in _OWN_ORDER else _difference(of["cld_float32"][0], of[name]),
             "losses": list(of[name][0].losses),
         }
-        for name in CONTENDERS
+        for name in of
     }
 
 
@@ -119,7 +122,7 @@ def _difference(first: Lap, others: Sequence[Lap]) -> float:
     return max(abs(a - b) for lap in others for a, b in zip(first.losses, lap.losses, strict=True))
 
 
-def _cells(stage: str, name: Contender, row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(stage: str, name: str, row: dict[str, Any]) -> tuple[str, ...]:
     difference = row["largest_loss_difference"]
     return (
         {"cit": "answers learned", "cpt": "every token learned"}[stage],
@@ -134,7 +137,7 @@ def _cells(stage: str, name: Contender, row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _rows(found: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
-    return [_cells(stage, name, rows[name]) for stage, rows in found.items() for name in CONTENDERS]
+    return [_cells(stage, name, rows[name]) for stage, rows in found.items() for name in rows]
 
 
 def _table(found: dict[str, dict[str, Any]]) -> Table:

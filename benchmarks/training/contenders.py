@@ -5,6 +5,7 @@
     cld_float32  cld's trainer in float32
     trl_matched  trl's in cld's order of batches, in float32, without checkpointing: its losses must be those of
                  cld_float32, step for step, which shows that both do the same work
+    trl_liger    trl with liger-kernel's layers and loss, without checkpointing; where there is a GPU and liger-kernel
 
 Owns the equality of everything else: model, LoRA weights, rows, number of steps, learning rate, optimizer. The clock
 runs from the end of the first step to the end of the last, so loading and warming up count for nobody; tokens are
@@ -25,6 +26,7 @@ import datasets
 import torch
 from pydantic import BaseModel, ConfigDict
 from transformers import TrainerCallback
+from transformers.utils.import_utils import is_liger_kernel_available
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
@@ -44,9 +46,9 @@ from learners.versions import read_version
 from learners.worker import Job
 from monitors.precision import native_dtype
 
-__all__ = ["CONTENDERS", "Contender", "Heat", "Lap", "run"]
+__all__ = ["CONTENDERS", "Contender", "Heat", "Lap", "able", "run"]
 
-Contender = Literal["cld", "trl", "cld_float32", "trl_matched"]
+Contender = Literal["cld", "trl", "cld_float32", "trl_matched", "trl_liger"]
 
 _TASKS = ("task1510", "sst2", "task875", "agnews")
 _RANK, _ALPHA, _MAX_LENGTH_TOKENS = 16, 32, 512
@@ -183,6 +185,13 @@ def _trl_matched(
     _plain(heat, model, tokenizer, ordered, len(batches), folder, clock, matched)
 
 
+def _trl_liger(
+    heat: Heat, model: Any, tokenizer: Any, rows: list[Row], batches: list[Batch], folder: Path, clock: _Clock
+) -> None:
+    fast = {"use_liger_kernel": True, "gradient_checkpointing": False}
+    _plain(heat, model, tokenizer, rows, len(batches), folder, clock, fast)
+
+
 def _plain(
     heat: Heat, model: Any, tokenizer: Any, rows: Sequence[Row], steps: int, folder: Path, clock: _Clock,
     more: dict[str, Any],
@@ -246,8 +255,15 @@ CONTENDERS: dict[Contender, Callable[..., None]] = {
     "trl": _trl,
     "cld_float32": _cld,
     "trl_matched": _trl_matched,
+    "trl_liger": _trl_liger,
 }
 """In the order of the first round; later rounds begin with another."""
+
+
+def able() -> list[Contender]:
+    """Those that can run on this machine."""
+    fused = torch.cuda.is_available() and is_liger_kernel_available()
+    return [name for name in CONTENDERS if fused or name != "trl_liger"]
 
 
 if __name__ == "__main__":
