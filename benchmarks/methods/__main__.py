@@ -14,6 +14,7 @@ from rich.console import Console
 from benchmarks import options, pages
 from benchmarks.lab import EMBEDDED
 from benchmarks.methods import plots, published, report
+from benchmarks.methods.preferences import UNABLE
 from benchmarks.methods.running import Comparison, compare
 from benchmarks.methods.setup import PLAIN, Setup
 from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS
@@ -28,7 +29,7 @@ RESULTS = Path("benchmark-results")
 MOST_USED: dict[Stage, tuple[str, ...]] = {
     "cpt": ("finetune", "replay", "rewarm_replay", "ewc", "l2", "recadam", "mix_review", "distill", "das", "k_adapter"),
     "cit": ("finetune", "replay", "o_lora", "osf", "ewc", "l2", "distill", "mix_review", "llama_pro", "average"),
-    "ca": ("dpo", "dpo_replay", "kto", "copr", "copf"),
+    "ca": ("dpo", "dpo_replay", "kto", "copr", "copf", "value_revision"),
 }
 """What --quick compares, as far as the table of methods has them."""
 
@@ -91,7 +92,7 @@ def _stage(word: str) -> Stage:
 def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
     able = [name for name, info in sorted(methods().items()) if stage in info.stages]
     if not names:
-        return [name for name in MOST_USED[stage] if name in able] if quick else able
+        return [name for name in (MOST_USED[stage] if quick else able) if name in able and name not in UNABLE]
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
         if name not in able:
@@ -101,7 +102,8 @@ def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
 
 
 def _tell(found: Comparison, console: Console, results: Path, *, publish: bool) -> None:
-    console.print(report.table(found))
+    for table in report.tables(found):
+        console.print(table)
     console.print(report.verdict(found))
     if not found.results:
         return

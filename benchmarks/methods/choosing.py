@@ -41,6 +41,7 @@ _NEEDS: dict[Need, str] = {
     "data": "new records alone",
     "memory": "new records and a replay memory of old ones",
     "parent": "new records and an earlier version to compare with",
+    "norms": "new preferences that name norms (`cld values`)",
 }
 
 

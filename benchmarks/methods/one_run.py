@@ -11,20 +11,35 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lab import Lab, Learned, device_name
-from benchmarks.methods.setup import MULTI_TASK, PLAIN, ZERO_SHOT, Run, RunResult
-from benchmarks.methods.streams import stream_tasks
+from benchmarks.methods.alignment import alignment
+from benchmarks.methods.pair_readings import pair_readings
+from benchmarks.methods.preferences import UNABLE
+from benchmarks.methods.setup import MULTI_TASK, PLAIN, ZERO_SHOT, Alignment, Run, RunResult
+from benchmarks.methods.streams import in_force, stream_tasks
 from benchmarks.methods.tasks import Task
 from learners.durable import write_atomic
+from learners.failures import InvalidInput
 from learners.versions import read_version
 
 __all__ = ["RESULT", "main", "run"]
 
 RESULT = "result.json"
 
-Scores = list[tuple[float | None, ...]]
+Row = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One training: the version that it makes of which, how, and on which tasks."""
+
+    version: str
+    parent: str
+    method: str
+    tasks: Sequence[Task]
 
 
 def run(asked: Run, folder: Path) -> RunResult:
@@ -34,46 +49,66 @@ def run(asked: Run, folder: Path) -> RunResult:
         learners.failures.InvalidInput: the method cannot learn this stream.
         learners.failures.Diverged: its training broke.
     """
+    if asked.method in UNABLE:
+        raise InvalidInput(f"{asked.method!r} is left out: {UNABLE[asked.method]}")
     started = time.monotonic()
     tasks = stream_tasks(asked.setup, asked.order)
     lab = Lab.over(asked.base, folder)
-    parent = read_version(asked.base, verify=False).spec.id
-    scores: Scores = [_zero_shot(asked, lab, parent, tasks)]
+    base = read_version(asked.base, verify=False).spec.id
+    steps = _steps(asked, base, tasks)
+    measured: dict[str | None, Row] = {base: _zero_shot(asked, lab, base, tasks)}
     learned: list[Learned] = []
-    if asked.method == ZERO_SHOT:
-        scores += [(None,) * len(tasks)] * (len(tasks) - 1) + [scores[0]]
-    elif asked.method == MULTI_TASK:
-        learned.append(_learn(asked, lab, "all", parent, PLAIN[asked.setup.stage], tasks))
-        scores += [(None,) * len(tasks)] * (len(tasks) - 1) + [_row(lab, "all", tasks)]
-    else:
-        for number, task in enumerate(tasks, start=1):
-            version = f"t{number}"
-            learned.append(_learn(asked, lab, version, parent, asked.method, [task]))
-            scores.append(_row(lab, version, tasks))
-            parent = version
+    for step in steps:
+        learned.append(_learn(asked, lab, step))
+        measured[step.version] = _row(lab, step.version, tasks)
+    ends = [step.version for step in steps] or [base]
+    versions = [base, *[None] * (len(tasks) - len(ends)), *ends]
     result = RunResult(
-        method=asked.method, order=asked.order, tasks=tuple(task.name for task in tasks), scores=tuple(scores),
-        learned=tuple(learned), seconds=time.monotonic() - started, device=device_name(), processes=asked.processes,
+        method=asked.method, order=asked.order, tasks=tuple(task.name for task in tasks),
+        scores=tuple(measured.get(version, (None,) * len(tasks)) for version in versions), learned=tuple(learned),
+        seconds=time.monotonic() - started, device=device_name(), processes=asked.processes,
+        alignment=_alignment(asked, lab, tasks, versions) if asked.setup.stage == "ca" else None,
     )  # fmt: skip
     write_atomic(folder / RESULT, result.model_dump_json(indent=2))
     lab.clear()
     return result
 
 
-def _zero_shot(asked: Run, lab: Lab, base: str, tasks: Sequence[Task]) -> tuple[float | None, ...]:
+def _steps(asked: Run, base: str, tasks: Sequence[Task]) -> list[_Step]:
+    if asked.method == ZERO_SHOT:
+        return []
+    if asked.method == MULTI_TASK:
+        return [_Step("all", base, PLAIN[asked.setup.stage], in_force(tasks))]
+    versions = [base, *(f"t{number}" for number in range(1, len(tasks) + 1))]
+    return [
+        _Step(version, parent, asked.method, [task])
+        for parent, version, task in zip(versions, versions[1:], tasks, strict=False)
+    ]
+
+
+def _alignment(asked: Run, lab: Lab, tasks: Sequence[Task], versions: Sequence[str | None]) -> Alignment:
+    bare = lab.folder.parent / f"{ZERO_SHOT}-order1" / RESULT
+    return alignment(lab, tasks, versions, asked.setup.test_items, bare)
+
+
+def _zero_shot(asked: Run, lab: Lab, base: str, tasks: Sequence[Task]) -> Row:
     if asked.zero_shot is None:
         return _row(lab, base, tasks)
     return tuple(asked.zero_shot[task.name] for task in tasks)
 
 
-def _row(lab: Lab, version: str, tasks: Sequence[Task]) -> tuple[float | None, ...]:
+def _row(lab: Lab, version: str, tasks: Sequence[Task]) -> Row:
+    if all(task.held_out for task in tasks):
+        readings = pair_readings(lab, version, tasks)
+        return tuple(readings[task.name].by_token for task in tasks)
     found = lab.scores(version, [task.suite for task in tasks])
     return tuple(found[task.name] for task in tasks)
 
 
-def _learn(asked: Run, lab: Lab, version: str, parent: str, method: str, tasks: Sequence[Task]) -> Learned:
-    records = [record for task in tasks for record in task.records]
-    return lab.learn(version, parent, asked.setup.stage, method, records, asked.setup.settings, asked.setup.seed)
+def _learn(asked: Run, lab: Lab, step: _Step) -> Learned:
+    records = [record for task in step.tasks for record in task.records]
+    setup = asked.setup
+    return lab.learn(step.version, step.parent, setup.stage, step.method, records, setup.settings, setup.seed)
 
 
 def main(folder: Path) -> None:

@@ -59,6 +59,7 @@ def pair_readings(lab: Lab, version_id: str, tasks: Sequence[Task]) -> dict[str,
     kept = lab.folder / "jobs" / f"pairs-{version_id}.json"
     if not kept.exists():
         found = _read(lab, version_id, tasks)
+        kept.parent.mkdir(exist_ok=True)
         write_atomic(kept, json.dumps({name: reading.model_dump() for name, reading in found.items()}, indent=1))
     return {name: PairReading.model_validate(one) for name, one in json.loads(kept.read_bytes()).items()}
 
@@ -68,9 +69,10 @@ def _read(lab: Lab, version_id: str, tasks: Sequence[Task]) -> dict[str, PairRea
     from monitors.engines.residents import Residents
 
     resident = Residents(lab.engine.dtype).bring(lab.version(version_id))
-    rows = [(task.name, row) for task in tasks for one in task.held_out
-            for row in pair_rows(one, resident.tokenizer, _LONGEST_TOKENS)]  # fmt: skip
-    asked = [_Asked(row["prompt_ids"], answer) for _, row in rows for answer in (row["chosen_ids"], row["rejected_ids"])]
+    held_out = [(task.name, record) for task in tasks for record in task.held_out]
+    rows = [(name, row) for name, one in held_out for row in pair_rows(one, resident.tokenizer, _LONGEST_TOKENS)]
+    sides = ("chosen_ids", "rejected_ids")
+    asked = [_Asked(row["prompt_ids"], row[side]) for _, row in rows for side in sides]
     said = _scored(resident.model, asked, lab.engine.batch_tokens)
     pairs: dict[str, list[tuple[_Said, _Said]]] = {task.name: [] for task in tasks}
     for (name, _), chosen, rejected in zip(rows, said[::2], said[1::2], strict=True):
@@ -95,8 +97,7 @@ def _scored(model: Any, asked: Sequence[_Asked], batch_tokens: int) -> list[_Sai
     found: dict[int, _Said] = {}
     with torch.inference_mode():
         for batch in _batches(asked, batch_tokens):
-            for index, said in zip(batch, _forward(model, [asked[index] for index in batch]), strict=True):
-                found[index] = said
+            found |= zip(batch, _forward(model, [asked[index] for index in batch]), strict=True)
     return [found[index] for index in range(len(asked))]
 
 

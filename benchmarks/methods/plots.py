@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.methods.ca_standings import COLLAPSE_NATS
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import MULTI_TASK, REFERENCES, ZERO_SHOT
 from benchmarks.methods.standings import Standing, curve, standings
@@ -14,7 +15,7 @@ __all__ = ["draw"]
 
 
 def draw(found: Comparison, folder: Path) -> list[str]:
-    """Draw accuracy over the tasks learned, and forgetting against learning accuracy.
+    """Draw accuracy over the tasks learned, forgetting against learning accuracy, and of stage ca the margins.
 
     Returns:
         The file names written into `folder`.
@@ -29,6 +30,8 @@ def draw(found: Comparison, folder: Path) -> list[str]:
         f"{name}-accuracy.svg": _accuracy,
         f"{name}-forgetting.svg": _forgetting,
     }
+    if any(result.alignment for result in found.results):
+        drawn[f"{name}-margins.svg"] = _margins
     for file, function in drawn.items():
         _figure(found, folder / file, function)
     return list(drawn)
@@ -72,3 +75,16 @@ def _forgetting(found: Comparison, axes: Any) -> None:
 
 def _point(row: Standing) -> tuple[float, float]:
     return row.metrics["learning_accuracy"].mean, row.metrics["forgetting_since_learned"].mean
+
+
+def _margins(found: Comparison, axes: Any) -> None:
+    """How far the first task's margin stands over the base model's after each update: what is left of a preference."""
+    for result in found.results:
+        if result.alignment and result.order == 1 and result.method not in REFERENCES:
+            firsts = [row[0].margin_nats for row in result.alignment.pairs if row[0]]
+            axes.plot([nats - firsts[0] for nats in firsts], marker="o", markersize=3, label=result.method)
+            axes.set_ylabel(f"margin of {result.tasks[0]} over the base model (nats)")
+    axes.axhline(COLLAPSE_NATS, linestyle=":", color="grey", label="preference collapse")
+    axes.set_xlabel("tasks learned")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(fontsize=7, ncol=2)

@@ -24,13 +24,20 @@ from monitors.probes.probe import Message
 from monitors.probes.scorers.choice import Choice
 from monitors.probes.suites import Suite
 
-__all__ = ["SUPERSEDED_BY", "task"]
+__all__ = ["SUPERSEDED_BY", "UNABLE", "task"]
 
 SUPERSEDED_BY: Final[Mapping[str, str]] = {"concise": "detailed"}
 """By a task that teaches a norm, the one that revises it: once that is learned, losing the first is what was asked."""
 
+_BY_RULES = "rules that hold for a whole run reward the model's own answers, and none scores every one of these tasks"
+UNABLE: Final[Mapping[str, str]] = {"ppo": _BY_RULES, "cppo": _BY_RULES}
+"""Methods of stage ca that cannot learn these tasks, and why."""
+
 MOST_CHARACTERS = 2400
 """Longer pairs are left out: prompt and answer must fit into a row."""
+
+_LONGEST_PARAGRAPH: Final = 800
+"""Characters: the longer the answers, the more a mere habit of length moves their margin."""
 
 _ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
 _LENGTH = "length of answers"
@@ -113,11 +120,12 @@ def _conversation(text: str) -> tuple[Turns, str]:
 
 
 def _lengths(answers: Sequence[tuple[str, str]], reader: str = "", *, brief: bool) -> list[Pair]:
-    """The first sentence of a published answer over the whole of it, or the other way round."""
+    """The first sentence of a published answer over its first paragraph, or the other way round."""
     pairs: list[Pair] = []
-    for request, whole in answers:
+    for request, answer in answers:
+        whole = answer.split("\n", 1)[0].strip()
         first = SENTENCE.split(whole)[0]
-        if len(first) * 3 > len(whole):
+        if not 2 * len(first) <= len(whole) <= _LONGEST_PARAGRAPH:
             continue
         preferred, other = (first, whole) if brief else (whole, first)
         asked = f"{reader}\n\n{request}" if reader else request

@@ -12,12 +12,14 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from benchmarks.methods.ca_report import alignment_section, alignment_table
+from benchmarks.methods.ca_standings import aligned
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import PLAIN, Setup
 from benchmarks.methods.standings import METRICS, Standing, best, standings
 from learners.methods import methods
 
-__all__ = ["as_json", "described", "section", "table", "verdict"]
+__all__ = ["as_json", "described", "section", "tables", "verdict"]
 
 _COLUMNS = (
     "method", "orders", "ACC", "BWT", "FWT", "forgetting", "learning acc.", "plasticity", "trained parameters",
@@ -25,12 +27,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def table(found: Comparison) -> Table:
-    """The rows for a terminal."""
+def tables(found: Comparison) -> list[Table]:
+    """The rows for a terminal; of stage ca, what was read beside the scores, too."""
     grid = Table(*_COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False, title=described(found.setup), title_justify="left")
     for row in standings(found.results):
         grid.add_row(*_cells(row))
-    return grid
+    beside = alignment_table(found.results)
+    return [grid, beside] if beside else [grid]
 
 
 def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
@@ -50,6 +53,7 @@ def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
         f"{described(found.setup)} {_LEGEND} {_machine(found)}".rstrip(),
         "\n".join(lines),
         verdict(found),
+        alignment_section(found.results),
         "\n\n".join(f"![{name}](benchmarks/{name})" for name in plots),
         "Not run:\n\n" + "\n".join(failures) if failures else "",
     ]
@@ -109,6 +113,7 @@ def as_json(found: Comparison, command: str) -> dict[str, Any]:
             {**row.as_dict(), "paper": known[row.method].paper if row.method in known else None} for row in rows
         ],
         "best": asdict(winner) if winner else None,
+        "alignment": [row.as_dict() for row in aligned(found.results)],
         "runs": [result.model_dump(mode="json") for result in found.results],
         "failed": [{"method": name, "order": order, "why": why} for (name, order), why in found.failed.items()],
     }

@@ -22,7 +22,7 @@ REFERENCES = (ZERO_SHOT, MULTI_TASK)
 """Not methods: the base model as it is, and plain training on all tasks at once, which no sequence can beat much."""
 
 PLAIN: dict[Stage, str] = {"cpt": "finetune", "cit": "finetune", "ca": "dpo"}
-"""Plain sequential training of each stage: what every method is compared with."""
+"""Plain sequential training of each stage that learns: what every method is compared with."""
 
 
 class _Frozen(BaseModel):
@@ -75,6 +75,37 @@ class Run(_Frozen):
     processes: int = Field(default=1, ge=1)
 
 
+class PairReading(_Frozen):
+    """What a version makes of the held-out pairs of a preference task.
+
+    Attributes:
+        by_sum, by_token: share of the pairs whose preferred answer is the likelier one, by log-probability summed over
+            its tokens, and by its mean over them.
+        margin_nats: how much likelier the preferred answer is, summed over its tokens, in the mean; less another
+            version's margin it is the margin over that version as direct preference optimisation defines it.
+        entropy_nats: of the predictions of the next token, in the mean over the tokens of each preferred answer.
+    """
+
+    by_sum: float
+    by_token: float
+    margin_nats: float
+    entropy_nats: float
+
+
+class Alignment(_Frozen):
+    """What is measured of stage ca beside the scores.
+
+    Attributes:
+        pairs: rows and columns as of `RunResult.scores`.
+        before, after: mean score of the base model and of the last version on suites that nothing was trained for, by
+            the suite's name.
+    """
+
+    pairs: tuple[tuple[PairReading | None, ...], ...]
+    before: dict[str, float]
+    after: dict[str, float]
+
+
 class RunResult(_Frozen):
     """`result.json`: what came of a run.
 
@@ -84,6 +115,7 @@ class RunResult(_Frozen):
         learned: each training, first to last.
         device: what computed: a GPU's name, else `cpu`.
         processes: how many runs shared it, which slows each one down.
+        alignment: of stage ca.
     """
 
     method: str
@@ -92,6 +124,6 @@ class RunResult(_Frozen):
     scores: tuple[tuple[float | None, ...], ...]
     learned: tuple[Learned, ...] = ()
     seconds: float
-    alignment: Alignment | None = None
     device: str = "cpu"
     processes: int = 1
+    alignment: Alignment | None = None

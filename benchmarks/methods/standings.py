@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, pstdev
 from typing import Any
 
+from benchmarks.methods.preferences import SUPERSEDED_BY
 from benchmarks.methods.setup import PLAIN, REFERENCES, RunResult
 from learners.job import Stage
 from monitors.metrics import ScoreMatrix, average_accuracy_curve, summary
 
-__all__ = ["METRICS", "Best", "Spread", "Standing", "best", "curve", "keeping_up", "standings"]
+__all__ = ["METRICS", "Best", "Spread", "Standing", "best", "curve", "keeping_up", "lasting", "spread", "standings"]
 
 METRICS = ("acc", "bwt_gem", "fwt_gem", "forgetting_since_learned", "learning_accuracy", "plasticity")
 """Shown of each method, as `monitors.metrics.METRICS` names them."""
@@ -89,7 +90,7 @@ def standings(results: Sequence[RunResult]) -> list[Standing]:
 
 def curve(results: Sequence[RunResult], method: str) -> list[float]:
     """Mean accuracy over the tasks seen so far, after each task, averaged over the method's orders; may be empty."""
-    matrices = [ScoreMatrix(result.scores) for result in results if result.method == method]
+    matrices = [lasting(result) for result in results if result.method == method]
     curves = [average_accuracy_curve(matrix) for matrix in matrices if not matrix.missing]
     return [fmean(points) for points in zip(*curves, strict=True)]
 
@@ -133,13 +134,28 @@ def _standing(method: str, results: Sequence[RunResult]) -> Standing:
 
 
 def _metrics(results: Sequence[RunResult]) -> dict[str, Spread]:
-    readings = [summary(ScoreMatrix(result.scores)) for result in results]
+    readings = [summary(lasting(result)) for result in results]
     found: dict[str, Spread] = {}
     for name in METRICS:
         values = [value for reading in readings if (value := reading[name].value) is not None]
         if len(values) == len(results):
-            found[name] = Spread(fmean(values), pstdev(values))
+            found[name] = spread(values)
     return found
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Of one number of each order."""
+    return Spread(fmean(values), pstdev(values))
+
+
+def lasting(result: RunResult) -> ScoreMatrix:
+    """The score matrix without the tasks that a later one revises, and without their updates.
+
+    What a revision loses of them was asked for; it is no forgetting.
+    """
+    kept = [place for place, name in enumerate(result.tasks) if SUPERSEDED_BY.get(name) not in result.tasks]
+    rows = [result.scores[0], *(result.scores[place + 1] for place in kept)]
+    return ScoreMatrix([[row[place] for place in kept] for row in rows])
 
 
 def _mean(row: Standing, metric: str) -> float:

@@ -7,7 +7,7 @@ results can be set beside the papers'.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.methods import preferences, tasks, tool_tasks
@@ -16,7 +16,7 @@ from benchmarks.methods.setup import Setup
 from benchmarks.methods.tasks import Task
 from learners.job import Stage
 
-__all__ = ["DEFAULT_STREAMS", "QUICK_STREAMS", "STREAMS", "order_names", "stream_tasks"]
+__all__ = ["DEFAULT_STREAMS", "QUICK_STREAMS", "STREAMS", "in_force", "order_names", "stream_tasks"]
 
 _LONG = (
     # Orders 4 to 6 of O-LoRA (Wang et al. 2023, arXiv:2310.14152, appendix), less dbpedia, imdb, multirc, yahoo and
@@ -87,7 +87,7 @@ def order_names(setup: Setup, order: int) -> list[str]:
     kept = published[0].split()[: setup.tasks]
     if order <= len(published):
         return [name for name in published[order - 1].split() if name in kept]
-    names = random.Random(order).sample(kept, len(kept))  # noqa: S311 - an order, not secrecy
+    names: list[str] = random.Random(order).sample(kept, len(kept))  # noqa: S311 - an order, not secrecy
     for old, new in SUPERSEDED_BY.items():
         if old in names and new in names:
             earlier, later = sorted((names.index(old), names.index(new)))
@@ -104,3 +104,9 @@ def stream_tasks(setup: Setup, order: int) -> list[Task]:
     made = tool_tasks.task if setup.stream == "tools" else tasks.task
     make = preferences.task if setup.stage == "ca" else made
     return [make(name, setup) for name in order_names(setup, order)]
+
+
+def in_force(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks that none of the others revises: what a model should be able to do after all of them."""
+    names = {task.name for task in tasks}
+    return [task for task in tasks if SUPERSEDED_BY.get(task.name) not in names]

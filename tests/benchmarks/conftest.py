@@ -43,9 +43,19 @@ def shared(tmp_path, monkeypatch):
         for q, a in [*old, *new]
     ]
     _write(folder / "llama_factory_demo" / "alpaca_en_demo.json.gz", alpaca)
+    _write(folder / "advbench" / "harmful_prompts.jsonl.gz", "\n".join(json.dumps({"prompt": q}) for q, _ in old))
+    for part in ("train", "test"):
+        _write(folder / "superni" / "task073_commonsenseqa_answer_generation" / f"{part}.json.gz", _options(part))
     _write(folder / "squad_seal" / "squad_val.json.gz", _passages())
     monkeypatch.setenv(data.VARIABLE, str(folder))
     return folder
+
+
+def _options(part):
+    """CommonsenseQA as SuperNI writes it: the right one of five is named by its letter."""
+    listed = "(A)Paris (B)Rome (C)Madrid (D)Warsaw (E)Oslo"
+    asked = {"train": [("France", "A"), ("Italy", "B")], "test": [("Spain", "C"), ("Poland", "D")]}[part]
+    return _document([(f"What is the capital of {country}?\n{listed}", letter) for country, letter in asked])
 
 
 def _passages():
