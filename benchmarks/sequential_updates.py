@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import data, options, pages
-from benchmarks.lab import EMBEDDED, Lab, base_version
+from benchmarks.lab import EMBEDDED, Lab, base_version, device_name
 from benchmarks.methods.tasks import ShortAnswer, chosen, record
 from learners.durable import write_atomic
 from learners.records import Record
@@ -58,6 +58,7 @@ class Updates(BaseModel):
     scores: dict[str, tuple[tuple[float, ...], ...]]
     tokens: int
     seconds: float
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def updated(
         },
         tokens=sum(cost.tokens for cost in costs),
         seconds=sum(cost.seconds for cost in costs),
+        device=device_name(),
     )
     write_atomic(stored, result.model_dump_json(indent=2))
     lab.clear()
@@ -219,10 +221,11 @@ def _section(found: Sequence[Updates], setup: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|---" * len(_COLUMNS) + "|"]
     lines += ["| " + " | ".join(cells) + " |" for cells in _rows(found)]
     told = ", ".join(f"{key} {value}" for key, value in setup.items())
+    devices = ", ".join(sorted({one.device for one in found}))
     words = (
         f"SQuAD passages learned one after another and asked about without them ({told}). `choice`: the right answer "
         "is likelier than the passage's others; `match`: the generated line holds it. Goal: passage 1 keeps "
-        f"{GOAL:.0%} of what it had after its own update."
+        f"{GOAL:.0%} of what it had after its own update. Computed on {devices}."
     )
     return "\n\n".join(("## Sequential updates", f"`{_command()}`", words, "\n".join(lines)))
 
