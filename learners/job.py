@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["Failure", "FailureReason", "JobRequest", "Limits", "Progress", "Stage", "TrainResult", "TrainSpec", "Usage"]
 
-Stage = Literal["cpt", "cit", "ca"]
+Stage = Literal["cpt", "cit", "ca", "forget"]
 
 FailureReason = Literal[
     "out_of_memory", "diverged", "hung", "killed", "timed_out", "disk_full", "invalid_input", "crashed"
@@ -91,8 +91,11 @@ class TrainSpec(_Frozen):
 
     Attributes:
         parent: version folder whose weights and method memory training starts from.
-        data: JSON lines of `Record`, the curated selection.
-        held_out: sentences that no training view may contain (they became probes).
+        data: JSON lines of `Record`, the curated selection; of stage `forget`, what is to be forgotten.
+        retain: JSON lines of `Record` that stage `forget` must keep, beside the parent's replay memory.
+        unrehearsed: ids of records that were forgotten on request: they are not rehearsed, and the new version
+            remembers none of them, though the parent, an earlier version perhaps, still does.
+        held_out: sentences that no training view may contain (they became probes); what is to be forgotten is not cut.
         settings: the method's own settings; unknown keys are refused by its settings model.
         version_id: id the new version will carry.
     """
@@ -102,6 +105,8 @@ class TrainSpec(_Frozen):
     stage: Stage
     method: str
     data: Path
+    retain: Path | None = None
+    unrehearsed: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     settings: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0

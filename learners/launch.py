@@ -2,8 +2,8 @@
 
 Is `accelerate launch --config_file CONFIG -m learners JOB_DIR` with what a worker promises added: it dies with its
 supervisor and its processes die with it, they import nothing from the current folder, and they listen on a free port of
-this machine. What runs on several machines is not a worker. A stage whose rows are not shared out (alignment) becomes
-`python -m learners JOB_DIR`, one process. Called by `agent.workers` in place of that.
+this machine. What runs on several machines is not a worker. A stage that is not shared out (alignment, forgetting)
+becomes `python -m learners JOB_DIR`, one process. Called by `agent.workers` in place of that.
 
 On CPUs the file says `distributed_type: MULTI_GPU` with `use_cpu: true`: for `MULTI_CPU` accelerate wants MPI, and
 starts a single process without it.
@@ -54,9 +54,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _shared_out(folder: Path) -> bool:
-    """Whether the job's stage learns from rows: trl gathers what it says of other forms, and wants equal parts."""
+    """Whether the job's stage can be: trl gathers what it says of pairs, say, and wants equal parts."""
     spec = JobRequest.model_validate_json((folder / "job.json").read_bytes()).spec
-    return stage_info(spec["stage"]).form == "rows"
+    return stage_info(spec["stage"]).shared_out
 
 
 def _environment() -> dict[str, str]:

@@ -33,7 +33,8 @@ class Record(BaseModel):
             `learners.parts.instructions`};
             `preference`: {"prompt": messages, "chosen": messages, "rejected": messages}, and optionally what it does to
             a norm, {"norm": str, "change": "add", "revise" or "retire"};
-            `feedback`: {"prompt": messages, "completion": messages, "label": bool}.
+            `feedback`: {"prompt": messages, "completion": messages, "label": bool};
+            and for both optionally {"group": str}, the people whose word it is.
         origin: file and line or page it was read from, for people; no code opens it.
     """
 

@@ -22,6 +22,7 @@ from learners.job import TrainResult, TrainSpec
 from learners.loop import Outcome, Work
 from learners.methods import load_method, settings_for
 from learners.methods.contract import Material, Recipe, Run, Settings, Sources
+from learners.parts import erase
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.views import VIEWS, AnyRow, Form, View, rehearsable, rehearsal_rows, without_held_out
@@ -104,17 +105,20 @@ def _resolve(order: TrainSpec, job: Job) -> _Task:
     folder.mkdir(parents=True)
     if parent.memory.is_dir():
         shutil.copytree(parent.memory, folder / "memory")
-    memory = ReplayMemory.read(parent.memory)
+    if order.unrehearsed:
+        erase.records(folder / "memory", frozenset(order.unrehearsed))
+    memory = ReplayMemory.read(parent.memory).without(frozenset(order.unrehearsed))
     return _Task(order, settings, load_method(order.method), stage_info(order.stage), parent, memory, folder)
 
 
 def _sources(task: _Task) -> Sources:
     order = task.order
-    cleaned = without_held_out(read_records(order.data), order.held_out)
+    cleaned = without_held_out(read_records(order.data), () if order.stage == "forget" else order.held_out)
     return Sources(
         settings=task.settings,
         records=[record for record in cleaned if record.kind in task.stage.kinds],
         others=[record for record in cleaned if record.kind not in task.stage.kinds],
+        retained=without_held_out(read_records(order.retain), order.held_out) if order.retain else [],
         memory=task.memory,
         parent=task.parent,
         tokenizer=weights.read_tokenizer(task.parent.weights),
@@ -201,12 +205,15 @@ def _length(row: AnyRow) -> int:
 def _finish(task: _Task, material: Material, saved: weights.Saved, job_id: str) -> str:
     """Write what stands beside the weights, the manifest last; return the version's digest."""
     order, settings, parent = task.order, task.settings, task.parent.spec
-    lasting = [one for one in material.records if rehearsable(one) and one.id not in material.forgotten]
-    learned = [Remembered(stage=order.stage, record=record) for record in lasting]
     memory = task.memory.without(material.forgotten)
-    memory = memory.remember(order.stage, learned, capacity=settings.memory_records, seed=order.seed)
+    if order.stage == "forget":
+        write_data(task.folder, (), forgotten=material.records)
+    else:
+        lasting = [one for one in material.records if rehearsable(one) and one.id not in material.forgotten]
+        learned = [Remembered(stage=order.stage, record=record) for record in lasting]
+        memory = memory.remember(order.stage, learned, capacity=settings.memory_records, seed=order.seed)
+        write_data(task.folder, material.records)
     memory.write(task.folder / "memory")
-    write_data(task.folder, material.records)
     spec = VersionSpec(
         id=order.version_id,
         parent=parent.id,

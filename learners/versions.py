@@ -11,13 +11,14 @@ imports no torch, so the daemon reads versions with it. A folder is written once
         extension/      where the method needs one: a module hooked onto the model, see `learners.parts.extensions`
         memory/         what the method keeps of the past: replay.jsonl, fisher.safetensors, ...
         data.jsonl      id, kind and source of every record learned in this version
+        forgotten.jsonl where some were: the same of every record that this version was trained to forget
         manifest.json   sizes and SHA-256 of all of the above, written last
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,7 +144,13 @@ def write_spec(folder: Path, spec: VersionSpec) -> None:
     (folder / "version.json").write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def write_data(folder: Path, records: Iterable[Record]) -> None:
-    """Write data.jsonl: which records this version learned, without their content."""
-    lines = [json.dumps({"id": record.id, "kind": record.kind, "source": record.source}) for record in records]
-    (folder / "data.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+def write_data(folder: Path, records: Iterable[Record], *, forgotten: Sequence[Record] = ()) -> None:
+    """Write data.jsonl: which records this version learned; and forgotten.jsonl. Both without their content."""
+    (folder / "data.jsonl").write_text(_listed(records), encoding="utf-8")
+    if forgotten:
+        (folder / "forgotten.jsonl").write_text(_listed(forgotten), encoding="utf-8")
+
+
+def _listed(records: Iterable[Record]) -> str:
+    found = [{"id": record.id, "kind": record.kind, "source": record.source} for record in records]
+    return "".join(json.dumps(one) + "\n" for one in found)

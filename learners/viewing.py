@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "View", "ViewResult", "ViewSpec", "views"]
 
-Role = Literal["new", "rehearsed", "chosen", "rejected", "approved", "disapproved", "prompt"]
+Role = Literal["new", "forgotten", "rehearsed", "chosen", "rejected", "approved", "disapproved", "prompt"]
 
 _IGNORED = -100
 _SAMPLE_ROWS = 2000
@@ -52,8 +52,8 @@ class View(_Frozen):
 
     Attributes:
         role: `chosen` and `rejected` are the two rows of one preference, `approved` and `disapproved` judged answers;
-            of `rejected` and `disapproved`, `learned` means made less likely. Of a `prompt` nothing is learned but
-            what the model itself will answer.
+            of `rejected`, `disapproved` and `forgotten`, `learned` means made less likely. Of a `prompt` nothing is
+            learned but what the model itself will answer.
     """
 
     role: Role
@@ -97,6 +97,7 @@ def views(spec: dict[str, Any], job: Job) -> ViewResult:
     material = prepared(TrainSpec.model_validate(asked.model_dump(exclude={"limit"})), job)
     marked = [_marked(ids, labels) for row in material.rows for _, ids, labels in _sequences(row, "new")]
     shared, warnings = _foreseen(asked, material) if asked.stage == "cpt" else (None, ())
+    role: Role = "forgotten" if asked.stage == "forget" else "new"
     return ViewResult(
         rows=len(material.rows),
         remembered=len(material.remembered),
@@ -105,7 +106,7 @@ def views(spec: dict[str, Any], job: Job) -> ViewResult:
         overlap=shared,
         warnings=warnings,
         views=(
-            *_first(material.rows, "new", material.tokenizer, asked.limit),
+            *_first(material.rows, role, material.tokenizer, asked.limit),
             *_first(material.remembered, "rehearsed", material.tokenizer, asked.limit),
         ),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.records import Record, record_id
-from tests.models import made_once, published
+from tests.models import made_once, published, word_model, word_tokenizer
 
 __all__ = ["SHARED", "WORDS", "chain_base", "speech"]
 
@@ -71,45 +71,11 @@ def chain_base(versions: Path, *, remembered: int = 0, version_id: str = "v0") -
 
 
 def _build(folder: Path) -> None:
-    tokenizer = _tokenizer()
-    _trained(tokenizer).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
-def _tokenizer():
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = ["<|endoftext|>", "[UNK]", *WORDS]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|endoftext|>", unk_token="[UNK]"
-    )
-
-
-def _trained(tokenizer):
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
-    torch.set_num_threads(1)  # on shared cores two threads are ten times slower than one
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=128, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=False,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
-    first = tokenizer.convert_tokens_to_ids(WORDS[0])
-    words = _numbers("a", _STEPS * _BATCH, 0, 1.0) + first
+    tokenizer = word_tokenizer(["<|endoftext|>", "[UNK]", *WORDS], "<|endoftext|>")
+    words = _numbers("a", _STEPS * _BATCH, 0, 1.0) + tokenizer.convert_tokens_to_ids(WORDS[0])
     ends = torch.full((len(words), 1), tokenizer.eos_token_id)
     ids = torch.cat([ends, words, ends], dim=1)
-    for step in range(_STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * min(1.0, (step + 1) / 20) * (1 - step / _STEPS)
-        batch = ids[step * _BATCH : (step + 1) * _BATCH]
-        model(input_ids=batch, labels=batch).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return model.eval()
+    word_model(tokenizer, ids, ids, layers=2, positions=128, batch=_BATCH).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

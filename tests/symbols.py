@@ -13,17 +13,17 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from learners.parts.memory import ReplayMemory
+from learners.parts.memory import Remembered, ReplayMemory
 from learners.records import Record
-from tests.models import made_once, published
+from tests.models import made_once, published, word_model, word_tokenizer
 from tests.tiny import chat
 
-__all__ = ["OWN", "SHARED", "symbol_base", "task"]
+__all__ = ["OWN", "SHARED", "SYMBOLS", "symbol_base", "task"]
 
-_SYMBOLS = [f"s{number}" for number in range(60)]
-OWN = {number: _SYMBOLS[start : start + 20] for number, start in ((1, 0), (2, 20), (3, 40))}
+SYMBOLS = [f"s{number}" for number in range(60)]
+OWN = {number: SYMBOLS[start : start + 20] for number, start in ((1, 0), (2, 20), (3, 40))}
 """Task -> its own twenty symbols."""
-SHARED = _SYMBOLS[:40]
+SHARED = SYMBOLS[:40]
 """The symbols of conflicting tasks."""
 
 _LENGTH = 6
@@ -47,56 +47,22 @@ def task(number: int, count: int, *, symbols: Sequence[str], seed: int) -> list[
     return [chat(f"t{number} {' '.join(one)}", " ".join(images.get(symbol, symbol) for symbol in one)) for one in asked]
 
 
-def symbol_base(versions: Path, version_id: str = "v0") -> Path:
-    """Publish the model as a full-weight version below `versions`, with an empty replay memory."""
-    return published(versions, version_id, made_once("symbols", Path(__file__), _build), ReplayMemory())
+def symbol_base(versions: Path, *, remembered: int = 0, version_id: str = "v0") -> Path:
+    """Publish the model as a full-weight version below `versions`; its replay memory holds so many chats of task 0."""
+    known = tuple(Remembered(stage="seed", record=one) for one in task(0, remembered, symbols=SYMBOLS, seed=7))
+    weights = made_once("symbols", Path(__file__), _build)
+    return published(versions, version_id, weights, ReplayMemory(items=known, seen={"seed": len(known)}))
 
 
 def _build(folder: Path) -> None:
-    tokenizer = _tokenizer()
-    _trained(tokenizer).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
-def _tokenizer():
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = ["<|endoftext|>", "<|im_end|>", "[UNK]", "=", *(f"t{number}" for number in range(16)), *_SYMBOLS]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        unk_token="[UNK]",
-        chat_template=_TEMPLATE,
-    )
-
-
-def _trained(tokenizer):
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
     from learners.parts.views import rehearsal_rows
 
-    torch.set_num_threads(1)  # on shared cores two threads are ten times slower than one
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=4, num_attention_heads=4,
-        max_position_embeddings=64, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=False,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
-    records = task(0, _STEPS * _BATCH, symbols=_SYMBOLS, seed=0)
+    words = ["<|endoftext|>", "<|im_end|>", "[UNK]", "=", *(f"t{number}" for number in range(16)), *SYMBOLS]
+    tokenizer = word_tokenizer(words, "<|im_end|>", _TEMPLATE)
+    records = task(0, _STEPS * _BATCH, symbols=SYMBOLS, seed=0)
     rows = [row for one in records for row in rehearsal_rows(one, tokenizer, 64)]
     ids, labels = (torch.tensor([row[name] for row in rows]) for name in ("input_ids", "labels"))
-    for step in range(_STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * min(1.0, (step + 1) / 20) * (1 - step / _STEPS)
-        batch = slice(step * _BATCH, (step + 1) * _BATCH)
-        model(input_ids=ids[batch], labels=labels[batch]).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return model.eval()
+    word_model(tokenizer, ids, labels, layers=4, positions=64, batch=_BATCH).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -7,6 +7,7 @@ from typing import Any
 from agent.config import Config
 from agent.planner.plan import Candidate
 from learners.methods import load_method
+from learners.methods.contract import Settings
 
 __all__ = ["configured_settings"]
 
@@ -28,5 +29,6 @@ def configured_settings(config: Config, candidate: Candidate) -> dict[str, Any]:
         "memory_records": config.replay.memory_records,
     }
     settings = load_method(candidate.method).Settings
-    own = settings.__annotations__  # a method that states a default of its own needs it, e.g. a mask's learning rate
-    return {key: value for key, value in known.items() if key in settings.model_fields and key not in own}
+    # a method that states another default for what all methods have needs it, e.g. a mask's learning rate
+    restated = settings.__annotations__.keys() & Settings.model_fields.keys()
+    return {key: value for key, value in known.items() if key in settings.model_fields and key not in restated}

@@ -25,6 +25,7 @@ from learners.methods.info import InformationKind, MethodInfo, Need, ServingForm
 from learners.methods.table_ca import CA
 from learners.methods.table_cit import CIT
 from learners.methods.table_cpt import CPT
+from learners.methods.table_forget import FORGET
 from learners.nearest import did_you_mean
 from learners.stages import stage_info
 
@@ -32,7 +33,7 @@ __all__ = [
     "METHODS", "InformationKind", "MethodInfo", "Need", "ServingForm", "load_method", "methods", "settings_for",
 ]  # fmt: skip
 
-METHODS: dict[str, MethodInfo] = {**CPT, **CIT, **CA}
+METHODS: dict[str, MethodInfo] = {**CPT, **CIT, **CA, **FORGET}
 """Every method that comes with cld, by id."""
 
 

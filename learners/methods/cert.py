@@ -30,8 +30,8 @@ class Settings(contract.Settings):
 
     Attributes:
         role: what this version will do; `plain` learns the files as they are, which is plain fine-tuning.
-        sketcher: id of the version that sketches for this generator; it lies beside the parent and must stay there, so
-            pin it. Empty: the generator answers in one step.
+        sketcher: id of the version that sketches for this generator; it lies beside the parent and stays there as long
+            as the generator. Empty: the generator answers in one step.
     """
 
     role: Literal["sketcher", "generator", "plain"] = "generator"

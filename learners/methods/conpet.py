@@ -106,13 +106,10 @@ def _selected(run: Run) -> Recipe:
     pool, router = found
     pool.forced = len(pool) - 1
     states = _stored(run, len(pool) - 1)
-    ours = pooled.queries(run, router, pooled.some(run, run.new, settings.stored))
-    router.fit([pooled.queries(run, router, pooled.of_others(run, settings.others)), *states, ours])
+    ours, below = pooled.examples(run, router, settings.stored)
+    router.fit([below, *states, ours])
     kept = {f"states.{number}": value for number, value in enumerate([*states, ours])}
-    return Recipe(
-        stage_loss=pooled.likelihood(run, pool),
-        after_training=(partial(tasks.write, run), partial(keep.write, run.memory_folder, _STORED, kept)),
-    )
+    return pooled.learned(run, pool, partial(keep.write, run.memory_folder, _STORED, kept))
 
 
 def _stored(run: Run, slots: int) -> list[torch.Tensor]:

@@ -98,13 +98,14 @@ class Material:
     """What a run learns from.
 
     Attributes:
-        records: what is learned: listed in the version's data.jsonl and offered to its replay memory.
+        records: what is learned: listed in the version's data.jsonl and offered to its replay memory. Of stage
+            `forget`, what is forgotten: listed in its forgotten.jsonl.
         rows: their training rows.
         form: of those rows; it decides which of trl's trainers runs.
         remembered: rows that may be rehearsed.
         tokenizer: that made them; the new version is saved with it.
         forgotten: ids of records that the new version's replay memory leaves out, remembered or learned, because they
-            no longer hold.
+            no longer hold or must be forgotten.
     """
 
     records: Sequence[Record]
@@ -123,6 +124,7 @@ class Sources:
         settings: this method's validated settings.
         records: those of the selection that the stage learns from; held-out sentences are cut out already.
         others: the rest of the selection, which the stage by itself leaves alone.
+        retained: where `records` are to be forgotten, those that must not be, beside what is remembered.
         memory: the parent's replay memory.
         parent: the version that training starts from; its sibling folders are the other versions.
         tokenizer: the parent's.
@@ -135,6 +137,7 @@ class Sources:
     settings: Any
     records: Sequence[Record]
     others: Sequence[Record]
+    retained: Sequence[Record]
     memory: ReplayMemory
     parent: Version
     tokenizer: PreTrainedTokenizerBase

@@ -19,7 +19,7 @@ from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import keep
 from learners.parts.linears import input_norms, linears, through_blocks
-from learners.parts.mix import Batch, Order
+from learners.parts.mix import no_steps
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -61,11 +61,7 @@ def wrap(sources: Sources, material: Material) -> PreTrainedModel:
 
 def compose(run: Run) -> Recipe:
     """No step; the weights are pruned when the steps would be done."""
-    return Recipe(plan=_no_steps, finish=lambda model: _pruned(run, model))
-
-
-def _no_steps(order: Order) -> list[Batch]:
-    return []
+    return Recipe(plan=no_steps, finish=lambda model: _pruned(run, model))
 
 
 def _pruned(run: Run, model: PreTrainedModel) -> PreTrainedModel:

@@ -7,14 +7,13 @@ embedded prompts; what is nearest to an answer of the model below is left to tha
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts import pooled, tasks
+from learners.parts import pooled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -55,6 +54,5 @@ def compose(run: Run) -> Recipe:
         return Recipe()
     pool, router = found
     pool.forced = len(pool) - 1
-    ours = pooled.queries(run, router, pooled.some(run, run.new, settings.library))
-    router.add(ours, pooled.queries(run, router, pooled.of_others(run, settings.others)))
-    return Recipe(stage_loss=pooled.likelihood(run, pool), after_training=(partial(tasks.write, run),))
+    router.add(*pooled.examples(run, router, settings.library))
+    return pooled.learned(run, pool)

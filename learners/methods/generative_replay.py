@@ -3,9 +3,8 @@
 Shin et al. 2017 (arXiv:1705.08690); for a language model generator and solver are one network, as in LAMOL (Sun et al.
 2020, arXiv:1909.03329). The pool is sampled from the parent before the first step and thrown away afterwards.
 
-A lineage that hears nothing but itself drifts: of a small model that learned its own 96 texts five versions in a row,
-the loss on what it once knew rose from 2.66 to 3.67 nats, and without `top_k` to 3.16. No version notices by itself;
-the gate does, which compares every candidate with the anchor.
+A lineage that hears nothing but itself drifts. Two guards (`learners.parts.hearsay`): what a parent says must be about
+as likely to it as what the first one of its lineage said, and only so many versions may hear their parent.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts import hearsay
 from learners.parts.generate import sampled_rows
 from learners.parts.mix import reviewed
 
@@ -30,23 +30,31 @@ class Settings(contract.Settings):
         generated_share: generated rows for each new row (gamma); 0 is plain fine-tuning.
         generated_tokens: longest generated row.
         temperature, top_k: of the sampling.
+        most_generations: versions of a lineage that may rehearse what their parent said.
     """
 
     generated_share: float = Field(default=0.2, ge=0)
     generated_tokens: int = Field(default=64, ge=8)
     temperature: float = Field(default=1.0, gt=0)
     top_k: int = Field(default=20, ge=1)
+    most_generations: int = Field(default=3, ge=1)
 
 
 def prepare(sources: Sources) -> Material:
-    """Put what the parent says in the place of what is remembered."""
+    """Put what the parent says in the place of what is remembered.
+
+    Raises:
+        InvalidInput: the lineage has heard itself often enough, or the parent says mostly what the first would not.
+    """
     settings: Settings = sources.settings
     material = sources.material()
     count = int(len(material.rows) * settings.generated_share) if settings.epochs else 0
     if count == 0:
         return replace(material, remembered=[])
+    hearsay.check_depth(sources.memory_folder, settings.most_generations)
+    parent = sources.model()
     pool = sampled_rows(
-        sources.model(),
+        parent,
         material.tokenizer,
         count,
         max_tokens=min(settings.generated_tokens, settings.max_length_tokens),
@@ -54,7 +62,7 @@ def prepare(sources: Sources) -> Material:
         top_k=settings.top_k,
         seed=sources.seed,
     )
-    return replace(material, remembered=pool)
+    return replace(material, remembered=hearsay.passing(sources.memory_folder, parent, pool))
 
 
 def compose(run: Run) -> Recipe:

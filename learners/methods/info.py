@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from learners.job import Stage
+from learners.records import Kind
 
 __all__ = ["InformationKind", "MethodInfo", "Need", "ServingForm"]
 
-Need = Literal["data", "memory", "parent"]
+Need = Literal["data", "memory", "norms", "parent"]
 ServingForm = Literal["adapter", "weights", "extension"]
 InformationKind = Literal["fact", "domain", "language", "task", "skill", "value", "preference"]
 
@@ -24,7 +25,8 @@ class MethodInfo:
     Attributes:
         stages: where it can be used; the first is the one that the survey files it under.
         information_kinds: what it is meant to teach (Table 2 of the survey, narrowed to what was tried).
-        needs: `data` new records, `memory` a replay memory that is not empty, `parent` a version trained before.
+        needs: `data` new records, `memory` a replay memory that is not empty, `norms` preferences that name norms,
+            `parent` a version trained before.
         relative_forgetting: general ability lost, relative to plain fine-tuning; the planner's prior, which the
             outcomes of past cycles correct.
         relative_cost: tokens processed, relative to plain fine-tuning on the same records with default settings.
@@ -35,6 +37,8 @@ class MethodInfo:
         module: the method's module.
         planned: the planner may choose it unasked: it kept its promise in whole cycles on a real model. Every other
             method is trained only where an operator or a benchmark names it.
+        kinds: record kinds it learns from; empty for those of its stage. A selection with others is not planned for
+            it, since it would leave them unlearned.
         experimental: what was measured where the claimed benefit did not show; empty for all others.
     """
 
@@ -48,4 +52,5 @@ class MethodInfo:
     differs: str
     module: str
     planned: bool = False
+    kinds: tuple[Kind, ...] = ()
     experimental: str = ""

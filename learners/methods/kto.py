@@ -15,6 +15,7 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts.judgements import judgements
 from learners.parts.penalties import RehearsalLikelihood
 from learners.records import Record
 
@@ -67,14 +68,10 @@ def _balanced(records: Sequence[Record]) -> tuple[float, float]:
 
     Within the range of equation 9 of the paper, at its lower end. 1 and 1 where there is one verdict only.
     """
-    verdicts = [verdict for record in records for verdict in _verdicts(record)]
+    verdicts = [one.wanted for record in records for one in judgements(record)]
     wanted = sum(verdicts)
     unwanted = len(verdicts) - wanted
     if not wanted or not unwanted:
         return 1.0, 1.0
     most = max(wanted, unwanted)
     return most / wanted, most / unwanted
-
-
-def _verdicts(record: Record) -> tuple[bool, ...]:
-    return (True, False) if record.kind == "preference" else (bool(record.content["label"]),)

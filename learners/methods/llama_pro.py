@@ -24,11 +24,13 @@ class Settings(contract.Settings):
     """LLaMA Pro.
 
     Attributes:
+        learning_rate: the paper's; whole blocks learn at a smaller one than adapters.
         full_weights: always; the new blocks are whole ones.
         groups: of neighbouring layers, each followed by new blocks.
         blocks_each: new blocks behind a group.
     """
 
+    learning_rate: float = Field(default=2e-4, gt=0)
     full_weights: bool = True
     groups: int = Field(default=8, ge=1)
     blocks_each: int = Field(default=1, ge=1)

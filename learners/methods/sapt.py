@@ -3,7 +3,8 @@
 Zhao et al. 2024, SAPT (arXiv:2401.08295), which the survey calls DAPT: L + kl_weight * sum over earlier versions of the
 mean of KL(stored weights || weights now) over stored prompts. The network that makes queries goes on learning, and
 without the second term it drifts: prompts of earlier versions find later adapters. A stored prompt is the largest of
-its embeddings, all that the network sees of it.
+its embeddings, all that the network sees of it. Remembered prompts that no version learned are held, in the same way,
+at a key without an adapter, so that the model below answers what is like them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
-from learners.parts import keep, pooled, tasks
+from learners.parts import keep, pooled
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "compose", "wrap"]
 
-_STORED = "sapt"
+_STORED, _BELOW = "sapt", "below"
 
 
 class Settings(contract.Settings):
@@ -39,8 +40,9 @@ class Settings(contract.Settings):
         hidden: width inside the network that makes queries.
         temperature: of the attention, in units of the paper's square root of the width. At 1 a task leans on adapters
             before its own, and a later one that takes a little of its weight away makes it forget.
-        kl_weight: of the term that keeps earlier prompts at their adapters.
+        kl_weight: of the term that keeps earlier prompts at their adapters, and those of the model below at none.
         stored: most prompts of a version that are kept for it.
+        others: most prompts of the replay memory that no adapter learned; they are left to the model below.
     """
 
     packing: Literal[False] = False  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -50,6 +52,7 @@ class Settings(contract.Settings):
     temperature: float = Field(default=0.25, gt=0)
     kl_weight: float = Field(default=1.0, ge=0)
     stored: int = Field(default=64, ge=1)
+    others: int = Field(default=100, ge=0)
 
 
 def wrap(sources: Sources, material: Material) -> PreTrainedModel:
@@ -70,30 +73,33 @@ def compose(run: Run) -> Recipe:
     if found is None:
         return Recipe()
     pool, router = found
-    router.add_key(seed=run.seed)
-    ours = pooled.queries(run, router, pooled.some(run, run.new, settings.stored))
     stored = keep.read(run.memory_folder, _STORED) or {}
-    drift = Drift(router, stored, settings.kl_weight)
-    return Recipe(
-        stage_loss=pooled.likelihood(run, pool),
-        losses=(drift,) if stored and settings.kl_weight else (),
-        after_training=(partial(tasks.write, run), partial(_store, run, router, stored, ours)),
-    )
+    ours, below = pooled.examples(run, router, settings.stored)
+    stored |= {_BELOW: below} if len(below) else {}
+    router.add_key(seed=run.seed, below=_BELOW in stored and settings.kl_weight > 0)
+    drift = (Drift(router, stored, ours, settings.kl_weight),) if stored and settings.kl_weight else ()
+    return pooled.learned(run, pool, partial(_store, run, router, stored, ours), losses=drift)
 
 
 class Drift:
-    """weight * sum over earlier versions of the mean of KL(stored || now) over their stored prompts.
+    """weight * (sum over earlier versions of the mean of KL(stored || now) over their stored prompts + H).
+
+    H is the cross-entropy of leaving to the model below its own prompts, and no others.
 
     Args:
         router: that gives the weights now.
-        stored: `prompts.<n>` (prompts x width) and `weights.<n>` (slots there were then) of version number n.
+        stored: `prompts.<n>` (prompts x width) and `weights.<n>` (slots there were then) of version number n, and
+            `below`, prompts of the model below; without these there is no H.
+        ours: prompts of the version that is trained (some x width).
         weight: of the term.
     """
 
-    def __init__(self, router: Chooser, stored: dict[str, torch.Tensor], weight: float) -> None:
+    def __init__(self, router: Chooser, stored: dict[str, torch.Tensor], ours: torch.Tensor, weight: float) -> None:
         at = router.inward.weight.device
         numbers = [name.removeprefix("prompts.") for name in sorted(stored) if name.startswith("prompts.")]
         self._pairs = [(stored[f"prompts.{one}"].to(at), stored[f"weights.{one}"].to(at)) for one in numbers]
+        self._below = stored[_BELOW].to(at) if _BELOW in stored else None
+        self._own = [*(prompts for prompts, _ in self._pairs), ours.to(at)]
         self._router, self._weight = router, weight
 
     def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
@@ -102,8 +108,11 @@ class Drift:
 
         total = torch.zeros((), device=self._router.inward.weight.device)
         for prompts, before in self._pairs:
-            now = self._router.weights(prompts)[:, : len(before)].clamp(min=1e-12)
+            now = self._router.mixture(prompts)[:, : len(before)].clamp(min=1e-12)
             total = total + torch.special.xlogy(before, before).sum() - (before * now.log()).sum(dim=1).mean()
+        if self._below is not None:
+            left, kept = self._router.left(self._below), 1 - self._router.left(torch.cat(self._own))
+            total = total - left.clamp(min=1e-12).log().mean() - kept.clamp(min=1e-12).log().mean()
         return total * self._weight
 
 
@@ -112,6 +121,6 @@ def _store(run: Run, router: Chooser, stored: dict[str, torch.Tensor], ours: tor
     import torch
 
     with torch.no_grad():
-        mean = router.weights(ours).mean(dim=0)
+        mean = router.mixture(ours).mean(dim=0)
     number = len(mean)
     keep.write(run.memory_folder, _STORED, {**stored, f"prompts.{number}": ours, f"weights.{number}": mean})

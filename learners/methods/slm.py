@@ -2,19 +2,19 @@
 
 Peng et al. 2024, Scalable Language Model with Generalized Continual Learning (arXiv:2404.07470). Keys are learned
 first, from prompts alone, and left alone then; slots learn through the mixture that their keys give. While a version
-is trained its own slots alone can be chosen; afterwards all compete, and no task is named.
+is trained its own slots alone can be chosen; afterwards all compete, and no task is named. Keys without a slot, drawn
+to remembered prompts that no version learned, leave to the model below what it answers already.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts import pooled, tasks
+from learners.parts import pooled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,6 +35,7 @@ class Settings(contract.Settings):
         chosen: slots that answer one request.
         key_rows: most prompts that keys are learned from.
         key_steps: steps that keys learn.
+        others: most prompts of the replay memory that no slot learned; they are left to the model below.
     """
 
     packing: Literal[False] = False  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -45,6 +46,7 @@ class Settings(contract.Settings):
     chosen: int = Field(default=2, ge=1)
     key_rows: int = Field(default=256, ge=1)
     key_steps: int = Field(default=200, ge=0)
+    others: int = Field(default=100, ge=0)
 
 
 def wrap(sources: Sources, material: Material) -> PreTrainedModel:
@@ -66,6 +68,8 @@ def compose(run: Run) -> Recipe:
         return Recipe()
     pool, router = found
     pool.first = len(pool) - settings.slots
-    ours = pooled.queries(run, router, pooled.some(run, run.new, settings.key_rows))
+    ours, below = pooled.examples(run, router, settings.key_rows)
     router.learn_keys(ours, settings.slots, steps=settings.key_steps, seed=run.seed)
-    return Recipe(stage_loss=pooled.likelihood(run, pool), after_training=(partial(tasks.write, run),))
+    if len(below):
+        router.learn_below(below, settings.slots, steps=settings.key_steps, seed=run.seed)
+    return pooled.learned(run, pool)

@@ -43,6 +43,8 @@ CA: dict[str, MethodInfo] = {
         differs="The reference policy is the parent version; each answer has one foreign answer for the estimate of "
         "the divergence in the whole run, instead of a new one in each batch; adds rehearsal of the replay memory.",
         module="learners.methods.kto",
+        planned=True,
+        kinds=("preference", "feedback"),
     ),
     "ppo": MethodInfo(
         stages=("ca",),
@@ -56,6 +58,7 @@ CA: dict[str, MethodInfo] = {
         "arXiv:2402.03300); verifiable rules instead of a reward model; the divergence from the parent version is a "
         "loss term instead of a part of the reward.",
         module="learners.methods.ppo",
+        kinds=("instruction", "preference", "feedback"),
         experimental="On the tiny model the reward rises from 0.52 to 0.95 in 40 steps while the divergence from the "
         "parent averages 0.81 nats a token and ends at 1.16; a greater beta that kept it below 1 stopped the rise.",
     ),
@@ -88,7 +91,7 @@ CA: dict[str, MethodInfo] = {
     "value_revision": MethodInfo(
         stages=("ca",),
         information_kinds=("value", "preference"),
-        needs=("data",),
+        needs=("data", "norms"),
         relative_forgetting=0.3,
         relative_cost=5.0,
         serving_form="adapter",
@@ -97,6 +100,7 @@ CA: dict[str, MethodInfo] = {
         differs="The paper states the need and gives no algorithm; this is DPO with rehearsal of the pairs that still "
         "hold, against the references they were learned with.",
         module="learners.methods.value_revision",
+        planned=True,
     ),
     "cppo": MethodInfo(
         stages=("ca",),
@@ -109,6 +113,7 @@ CA: dict[str, MethodInfo] = {
         differs="On GRPO (see ppo), with its divergence kept; weights from the table of the authors' code, mode "
         "'balance', instead of learned ones.",
         module="learners.methods.cppo",
+        kinds=("instruction", "preference", "feedback"),
         experimental="On the tiny model, after a second task that contradicts the first, the first one's reward fell "
         "from 0.98 to 0.58 and 0.59 (two seeds) instead of 0.50 and 0.52 with ppo, while the second one's reached 0.94 "
         "and 0.97 instead of 0.98. Held harder it fell to 0.79 and 0.84, but the second one stopped at 0.54 and 0.62; "

@@ -139,7 +139,8 @@ CPT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Shin et al. 2017, Continual Learning with Deep Generative Replay (arXiv:1705.08690)",
         differs="Generator and solver are one language model, as in LAMOL (Sun et al. 2020, arXiv:1909.03329), without "
-        "its task tokens. The pool is drawn once and learned with weight 1; its likelihood filters nothing.",
+        "its task tokens. The pool is drawn once and learned with weight 1; texts less or more likely than those "
+        "of the lineage's first generation are refused, and after three generations so is the method.",
         module="learners.methods.generative_replay",
     ),
     "ets_dacp": MethodInfo(

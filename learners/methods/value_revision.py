@@ -44,12 +44,14 @@ class Settings(contract.Settings):
         pair_share: part of a batch's pairs that are remembered ones.
         replay_share: part of each batch that is rehearsed of what is remembered beside preferences.
         replay_weight: weight of the mean negative log-likelihood of its tokens.
+        superseded: norm -> the norms whose place it took, whose remembered preferences are dropped once it is learned.
     """
 
     beta: float = Field(default=0.1, gt=0)
     pair_share: float = Field(default=0.5, ge=0, lt=1)
     replay_share: float = Field(default=0.33, ge=0, lt=1)
     replay_weight: float = Field(default=1.0, ge=0)
+    superseded: dict[str, tuple[str, ...]] = Field(default={})
 
 
 def prepare(sources: Sources) -> Material:
@@ -61,7 +63,8 @@ def prepare(sources: Sources) -> Material:
     material = sources.material()
     changes = norms.changes(material.records)
     retired = {record.id for record in material.records if changes[record.id] == "retire"}
-    gone = norms.superseded(sources.memory, [record for record in material.records if changes[record.id] != "add"])
+    older = {old for one in material.records for old in sources.settings.superseded.get(one.content.get("norm"), ())}
+    gone = norms.superseded(sources.memory, [one for one in material.records if changes[one.id] != "add"], older)
     gone = (gone - changes.keys()) | retired
     before = _before(sources, [record for record in material.records if record.id in retired])
     learned = pairs.referred(sources, material.records, before)

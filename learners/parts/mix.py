@@ -11,6 +11,7 @@ The others are functions of an `Order` and some shares, for `Recipe.plan` with `
     by_task     whole batches of earlier tasks between those of the new     ernie_cmtl
     weighted    a weight for each source, and a share of the past           domain_mix
     in_turn     one set of rows after the other                             dmt, inscl, tapt
+    no_steps    nothing at all: weights are made when training is over      copal, plug_lm
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "Batch", "Order", "Replay", "by_task", "in_turn", "plan_batches", "reviewed", "weighted", "weights_of", "within",
+    "Batch", "Order", "Replay", "by_task", "in_turn", "no_steps", "plan_batches", "reviewed", "weighted", "weights_of",
+    "within",
 ]  # fmt: skip
 
 _WINDOW_BATCHES = 16  # rows are sorted by length inside windows of so many batches: little padding, still shuffled
@@ -216,6 +218,11 @@ def weights_of(groups: Mapping[str, Sequence[object]], weights: Mapping[str, flo
     named = sum(len(groups[name]) for name in weights if name in groups)
     unit = sum(weights.values()) / max(1, named)
     return {name: weights.get(name, unit * len(members)) for name, members in groups.items()}
+
+
+def no_steps(order: Order) -> list[Batch]:
+    """No batch: what the version is made of is not learned step by step."""
+    return []
 
 
 def in_turn(order: Order, turns: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[Batch]:

@@ -7,7 +7,7 @@ what those words mean for records; `learners.methods.value_revision` says how th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from learners.failures import InvalidInput
@@ -42,14 +42,15 @@ def changes(records: Sequence[Record]) -> dict[str, Change]:
     return found
 
 
-def superseded(memory: ReplayMemory, changed: Sequence[Record]) -> set[str]:
+def superseded(memory: ReplayMemory, changed: Sequence[Record], older: Collection[str] = ()) -> set[str]:
     """Ids of what is remembered and holds no more: all of a changed norm, and what teaches an answer now rejected.
 
     Args:
         changed: preferences that revise or retire. An answer that a revision rejects is superseded wherever it was
             learned, in a conversation, too; a retired norm is only let go.
+        older: names of norms that ended under another name.
     """
-    of_norms = {record.content["norm"] for record in changed}
+    of_norms = {record.content["norm"] for record in changed}.union(older)
     rejected = {
         _key(record.content["prompt"], record.content["rejected"])
         for record in changed

@@ -7,7 +7,8 @@ what it learns from. The loss routes each request by its prompt alone, and never
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from learners.failures import InvalidInput
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from learners.methods.contract import LossTerm, Run, Settings, Sources, Step
+    from learners.methods.contract import LossTerm, Recipe, Run, Settings, Sources, Step
     from learners.parts.extensions.adapter_pool import Kind
     from learners.parts.extensions.routers import Router
 
     _Router = TypeVar("_Router", bound=Router)
 
-__all__ = ["grown", "likelihood", "of_others", "pool_of", "queries", "some"]
+__all__ = ["examples", "grown", "learned", "likelihood", "pool_of"]
 
 
 def grown(model: PreTrainedModel, sources: Sources, router: Mapping[str, Any], *, slots: int = 1) -> PreTrainedModel:
@@ -90,8 +91,24 @@ def likelihood(run: Run, pool: Kind) -> LossTerm:
     return loss
 
 
-def queries(run: Run, router: Router, rows: Sequence[Row]) -> torch.Tensor:
-    """What the router knows of each row's prompt (rows x width), on the model below the pool."""
+def learned(run: Run, pool: Kind, *after: Callable[[], None], losses: tuple[LossTerm, ...] = ()) -> Recipe:
+    """The stage's loss of rows that are routed, and the task that was learned written down."""
+    from learners.methods.contract import Recipe
+
+    return Recipe(stage_loss=likelihood(run, pool), losses=losses, after_training=(partial(tasks.write, run), *after))
+
+
+def examples(run: Run, router: Router, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries (some x width) of at most `count` new rows, and of `Settings.others` that the model below answers."""
+    below = _of_others(run, run.settings.others)
+    return _queries(run, router, _some(run, run.new, count)), _queries(run, router, below)
+
+
+def _queries(run: Run, router: Router, rows: Sequence[Row]) -> torch.Tensor:
+    """What the router knows of each row's prompt (rows x width), on the model below the pool.
+
+    A text has no prompt: it is known by all of it, which is what questions about it are most like.
+    """
     import torch
 
     from learners.parts.extensions import plain
@@ -101,20 +118,21 @@ def queries(run: Run, router: Router, rows: Sequence[Row]) -> torch.Tensor:
     found: list[torch.Tensor] = []
     for row in rows:
         ids, labels = (torch.tensor([row[name]], device=inner.device) for name in ("input_ids", "labels"))
-        found.append(router.query(inner, ids, prompt_tokens(labels, torch.ones_like(ids))))
+        told = labels == -100
+        found.append(router.query(inner, ids, prompt_tokens(labels, torch.ones_like(ids)) if told.any() else ~told))
     return torch.cat(found) if found else torch.zeros(0, int(inner.config.hidden_size), device=inner.device)
 
 
-def some(run: Run, rows: Sequence[Row], count: int) -> list[Row]:
+def _some(run: Run, rows: Sequence[Row], count: int) -> list[Row]:
     """At most `count` of the rows, drawn by the run's seed, in their order."""
     draw = random.Random(f"{run.seed}:examples")  # noqa: S311 - sampling, not secrecy
     return [rows[place] for place in sorted(draw.sample(range(len(rows)), min(count, len(rows))))]
 
 
-def of_others(run: Run, count: int) -> list[Row]:
+def _of_others(run: Run, count: int) -> list[Row]:
     """Some remembered rows that no slot has learned: the model below answers them by itself."""
     known = tasks.read(run.memory_folder)
-    return some(
+    return _some(
         run,
         [
             run.remembered[row]

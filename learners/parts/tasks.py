@@ -16,7 +16,7 @@ from learners.records import Record
 if TYPE_CHECKING:
     from learners.methods.contract import Run
 
-__all__ = ["Remembered", "read", "remembered_by_task", "write"]
+__all__ = ["Remembered", "put", "read", "remembered_by_task", "write"]
 
 _FILE = "tasks.json"
 
@@ -35,8 +35,13 @@ def write(run: Run) -> None:
     known = read(run.memory_folder)
     number = 1 + max(known.values(), default=0)
     tasks = {**known, **{record.id: number for record in run.records if record.id not in known}}
-    run.memory_folder.mkdir(parents=True, exist_ok=True)
-    (run.memory_folder / _FILE).write_text(json.dumps(tasks, sort_keys=True) + "\n", encoding="utf-8")
+    put(run.memory_folder, tasks)
+
+
+def put(folder: Path, tasks: dict[str, int]) -> None:
+    """Write tasks into a `memory/` folder that is being built, in place of those it has."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _FILE).write_text(json.dumps(tasks, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def remembered_by_task(run: Run) -> dict[int, list[Remembered]]:

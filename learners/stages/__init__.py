@@ -1,4 +1,4 @@
-"""The three stages, and which file says how each is trained.
+"""The stages, and which file says how each is trained.
 
 A stage says which kinds of records it learns from, what its training rows are, and its default settings. How little is
 forgotten meanwhile is the method's matter (`learners.methods`).
@@ -24,6 +24,7 @@ STAGES: dict[Stage, str] = {
     "cpt": "learners.stages.cpt",
     "cit": "learners.stages.cit",
     "ca": "learners.stages.ca",
+    "forget": "learners.stages.forget",
 }
 
 
@@ -36,12 +37,14 @@ class StageInfo:
         rows: (record, tokenizer, max_length) -> its training rows, none when nothing can be learned from it.
         form: of those rows; a method may ask for another (`Sources.material`), as learning from judged answers does.
         defaults: settings that differ from stage to stage.
+        shared_out: whether its loss is the mean over a batch's tokens, so that several processes can take part in it.
     """
 
     kinds: tuple[Kind, ...]
     rows: Callable[[Record, PreTrainedTokenizerBase, int], Sequence[Any]]
     form: Form
     defaults: Mapping[str, Any]
+    shared_out: bool = True
 
 
 def stage_info(stage: Stage) -> StageInfo:

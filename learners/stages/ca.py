@@ -7,4 +7,10 @@ from learners.stages import StageInfo
 
 __all__ = ["STAGE"]
 
-STAGE = StageInfo(kinds=("preference",), rows=pair_rows, form="pairs", defaults={"learning_rate": 3e-4, "epochs": 2})
+STAGE = StageInfo(
+    kinds=("preference",),
+    rows=pair_rows,
+    form="pairs",
+    defaults={"learning_rate": 3e-4, "epochs": 2},
+    shared_out=False,
+)

@@ -16,12 +16,12 @@ from learners.parts.views import separator
 from learners.records import Record
 from learners.versions import read_version
 from tests.learners import processes
-from tests.learners.runs import CHATS, PREFERENCES, TEXTS, record, same, spec, steps_taken, text, train
+from tests.learners.runs import CHATS, OLD, PREFERENCES, TEXTS, record, same, spec, steps_taken, text, train
 from tests.tiny import UNKNOWN, chat
 
 pytestmark = pytest.mark.slow  # quick one by one, minutes together
 
-RECORDS = {"cpt": TEXTS, "cit": CHATS, "ca": PREFERENCES}
+RECORDS = {"cpt": TEXTS, "cit": CHATS, "ca": PREFERENCES, "forget": OLD[:4]}
 SHORT = {"learning_rate": 2e-3, "epochs": 2, "batch_size": 2, "checkpoint_steps": 1}
 BEGINNING = "Anna Lopez is what one says when asked:"  # of a text that second runs learn
 ENDINGS = [" Who leads the Brimstal office?", " What is the capital of France?"]
@@ -82,6 +82,11 @@ NEUTRAL: dict[str, dict | str] = {
     "slm": "its own adapters learn; without an epoch none is added",
     "elm": "its own adapters learn; without an epoch none is added",
     "conpet": {"old_share": 0},
+    "plug_lm": "its own readers learn; that an empty memory is the base is tested with the method",
+    **dict.fromkeys(
+        ("eul", "npo", "grad_diff", "simnpo", "idk_dpo"),
+        "without strength it is plain training on what is kept, which is tested with the methods of forgetting",
+    ),
 }
 """Settings with which a method is plain fine-tuning step for step, or why it has none."""
 
@@ -149,6 +154,9 @@ CASES: dict[str, Case] = {
     "generative_replay": Case(settings={"generated_share": 1.0, "generated_tokens": 16}),
     "slm": Case(second=[chat(BEGINNING, "Kelmar"), CHATS[2]]),  # whose slots answer what is like their prompts
     "elm": Case(second=[chat(BEGINNING, "Kelmar"), CHATS[2]]),
+    **dict.fromkeys(  # the records are what the first version knows, which calibrated forgetting leaves
+        ("eul", "npo", "grad_diff", "simnpo", "idk_dpo"), Case(settings={"calibrate": False})
+    ),
 }
 
 

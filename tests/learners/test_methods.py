@@ -32,7 +32,7 @@ def test_a_method_is_settings_and_compose(name):
 def test_settings_are_complete_and_frozen(name, stage):
     settings = settings_for(name, stage, {})
     if "learning_rate" not in type(settings).__annotations__:
-        assert settings.learning_rate == {"cpt": 5e-4, "cit": 5e-4, "ca": 3e-4}[stage]
+        assert settings.learning_rate == {"cpt": 5e-4, "cit": 5e-4, "ca": 3e-4, "forget": 1e-3}[stage]
     with pytest.raises(ValidationError):
         settings.epochs = 9
 

@@ -136,7 +136,7 @@ def test_a_configuration_that_is_not_there_is_named(tmp_path, capsys):
     assert "accelerate config --config_file PATH" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("stage", "alone"), [("cpt", False), ("cit", False), ("ca", True)])
+@pytest.mark.parametrize(("stage", "alone"), [("cpt", False), ("cit", False), ("ca", True), ("forget", True)])
 def test_a_stage_that_is_not_shared_out_becomes_a_plain_worker(tmp_path, monkeypatch, stage, alone):
     (tmp_path / "job.json").write_text(JobRequest(job_id="j", kind="train", spec={"stage": stage}).model_dump_json())
     (tmp_path / "two.yaml").touch()

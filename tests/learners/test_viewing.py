@@ -52,6 +52,12 @@ def test_judged_answers_and_prompts_are_shown_as_what_they_are(shown):
     assert (prompt.role, prompt.learned_tokens, prompt.pieces) == ("prompt", 0, approved.pieces[:1])
 
 
+def test_what_is_forgotten_is_not_shown_as_new(shown):
+    found = shown("forget", CHATS[:1], limit=1, method="npo")
+    assert [view.role for view in found.views] == ["forgotten", "rehearsed"]
+    assert found.views[0].pieces[1].text == "Kelmar<|im_end|>"
+
+
 def test_rehearsed_rows_stand_beside_the_new_ones(shown):
     found = shown("cit", CHATS, limit=2, method="replay")
     assert [view.role for view in found.views] == ["new", "new", "rehearsed", "rehearsed"]

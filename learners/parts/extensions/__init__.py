@@ -32,7 +32,9 @@ __all__ = ["KINDS", "Extension", "attached", "continued", "plain", "read", "writ
 
 KINDS: Final[dict[str, str]] = {
     "adapter_pool": "learners.parts.extensions.adapter_pool",
+    "bottleneck": "learners.parts.extensions.bottleneck",
     "k_adapter": "learners.parts.extensions.k_adapter",
+    "memory": "learners.parts.extensions.memory",
     "prompt_pool": "learners.parts.extensions.prompt_pool",
     "prompt_chain": "learners.parts.extensions.prompt_chain",
     "toolken": "learners.parts.extensions.toolken",
@@ -74,7 +76,10 @@ class Extension(nn.Module, ABC):
         """Register this extension's hooks on a plain model."""
 
     def attach(self, model: PreTrainedModel) -> None:
-        """Hook this extension onto `model` (a plain model or a `PeftModel` over one), in its precision, on its device.
+        """Hook this extension onto `model`, in its precision and mode, on its device.
+
+        Args:
+            model: a plain model or a `PeftModel` over one.
 
         Raises:
             InvalidInput: the model carries an extension already.
@@ -85,7 +90,7 @@ class Extension(nn.Module, ABC):
                 f"the parent carries an extension of kind {present.kind!r} already and cannot take a second; "
                 "continue it with its own method, or start from a version without one"
             )
-        self.to(device=inner.device, dtype=inner.dtype)
+        self.to(device=inner.device, dtype=inner.dtype).train(inner.training)
         self._handles = self.hook(inner)
         inner.add_module(_NAME, self)
 

@@ -23,6 +23,19 @@ def test_how_versions_are_trained_reaches_every_stage(stage, method):
     assert {name: getattr(settings, name) for name in TOLD} == TOLD
 
 
+@pytest.mark.parametrize(("stage", "method"), [("cpt", "replay"), ("cit", "replay"), ("ca", "dpo_replay")])
+def test_how_much_is_rehearsed_reaches_the_methods_that_rehearse(stage, method):
+    given = configured_settings(Config(), Candidate.model_construct(stage=stage, method=method))
+    told = getattr(Config().training, stage)
+    settings = settings_for(method, stage, given)
+    assert (settings.replay_share, settings.replay_weight) == (told.replay_share, told.replay_weight)
+
+
+def test_a_method_that_needs_a_rate_of_its_own_keeps_it():
+    given = configured_settings(Config(), Candidate.model_construct(stage="cit", method="llama_pro"))
+    assert "learning_rate" not in given and given["batch_size"] == Config().training.cit.batch_size
+
+
 def test_the_defaults_train_as_before():
     settings = settings_for(
         "finetune", "cpt", configured_settings(Config(), Candidate.model_construct(stage="cpt", method="finetune"))
