@@ -64,9 +64,9 @@ def _by_kind(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison])
             teaching = [row for row in able if row.method in known and kind in known[row.method].information_kinds]
             if teaching:
                 names = ", ".join(f"`{row.method}` ({row.forgetting:+.3f})" for row in teaching[:3])
-                rows.append((kind, found.setup.stage, names))
+                rows.append((kind, found.setup.stage, f"{found.setup.stream}, {found.setup.items} items", names))
     head = "## By what is to be learned\n\nThose that keep up and forget least, with what they forgot.\n\n"
-    return head + _grid(("information", "stage", "measured best"), rows)
+    return head + _grid(("information", "stage", "tasks", "measured best"), rows)
 
 
 def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
