@@ -67,7 +67,7 @@ def ask(
     """Ask for a change and return its answer.
 
     Args:
-        args: `target`, `why`, `generation`, each optional.
+        args: `target`, `why`, `generation`, each optional, and what else the verb takes.
         dry_run: say what would happen; nothing is written.
         key: idempotency key; the same key again returns the first answer.
         wait_seconds: how long to wait for a busy daemon before answering `queued`.
@@ -177,7 +177,8 @@ def _rehearse(store: Store, layout: Layout, config: Config, verb: str, args: Map
 
 
 def _request(layout: Layout, config: Config, args: Mapping[str, Any], who: str) -> Request:
-    return Request(layout, config, who, args.get("why") or "asked for", args.get("target"), args.get("generation"))
+    why, target, generation = args.get("why") or "asked for", args.get("target"), args.get("generation")
+    return Request(layout, config, who, why, target, generation, args)
 
 
 def _answer_of(row: Command) -> Answer:

@@ -18,7 +18,7 @@ from typing import Final
 
 from agent.context import DAEMON, Context
 from agent.jobs import JobFailed
-from agent.steps import auditing, curating, diagnosing, judging, planning, promoting, training, watching
+from agent.steps import curating, diagnosing, judging, planning, promoting, proving, training, watching
 from agent.steps.ending import end
 from agent.store import cycles
 from agent.store.cycles import Cycle
@@ -34,7 +34,7 @@ STEPS: Final[dict[str, Step]] = {
     "planning": planning.advance,
     "curating": curating.advance,
     "training": training.advance,
-    "measuring": auditing.advance,
+    "measuring": proving.advance,
     "judging": judging.advance,
     "promoting": promoting.advance,
     "watching": watching.advance,

@@ -23,11 +23,13 @@ from agent.store import (
     gaps,
     jobs,
     measurements,
+    norms,
     plans,
     pool,
     verdicts,
     versions,
 )  # fmt: skip
+from agent.store.columns import now
 from agent.store.tables import Base
 
 __all__ = [
@@ -140,8 +142,8 @@ def _version_facts(tx: Session, row: versions.Version) -> dict[str, Any]:
     return {**row_facts(row, "card", "facts"), "verdict": verdict.outcome if verdict else None}
 
 
-def suites(layout: Layout, config: Config) -> list[dict[str, Any]]:
-    """The suites that are measured: role, size, digest and file of each.
+def suites(tx: Session, layout: Layout, config: Config) -> list[dict[str, Any]]:
+    """The suites that are measured, those of norms in force after the configured ones: role, size, digest, file.
 
     Raises:
         NotFound: a name in [probes] suites is neither shipped nor a file in ROOT/suites.
@@ -150,7 +152,7 @@ def suites(layout: Layout, config: Config) -> list[dict[str, Any]]:
     from monitors.probes.suites import load_suite, shipped_suites
 
     rows: list[dict[str, Any]] = []
-    for name in config.probes.suites:
+    for name in dict.fromkeys([*config.probes.suites, *norms.measured_suites(tx, now())]):
         path = suite_file(layout, name)
         if not path.is_file():
             raise NotFound(

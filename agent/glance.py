@@ -37,6 +37,7 @@ _CYCLE = (
 _JOBS = "SELECT id, step, attempts FROM jobs WHERE state = 'running' ORDER BY id"
 _PAUSES = "SELECT code, reason, who, fix, since FROM pauses WHERE lifted_at IS NULL ORDER BY seq"
 _POOL = "SELECT kind, count(*) AS records FROM records WHERE state = 'waiting' GROUP BY kind ORDER BY kind"
+_CONTESTED = "SELECT count(*) AS records FROM records WHERE state = 'contested'"
 _QUARANTINE = "SELECT count(*) AS items FROM quarantine"
 _VERDICTS = "SELECT cycle, phase, version, outcome, verdict, at FROM verdicts ORDER BY seq DESC LIMIT 3"
 _COMMANDS = "SELECT count(*) AS pending FROM commands WHERE outcome IS NULL"
@@ -91,7 +92,12 @@ def _collect(layout: Layout, rows: Rows) -> dict[str, Any]:
         "version": next((_plain(row) for row in rows(_DEPLOYMENT)), None),
         "cycle": next((_plain(row) for row in rows(_CYCLE)), None),
         "jobs": [{**row, "progress": _progress(layout.job(row["id"]))} for row in rows(_JOBS)],
-        "pool": {"waiting": sum(pool.values()), "kinds": pool, "quarantined": rows(_QUARANTINE)[0]["items"]},
+        "pool": {
+            "waiting": sum(pool.values()),
+            "kinds": pool,
+            "contested": rows(_CONTESTED)[0]["records"],
+            "quarantined": rows(_QUARANTINE)[0]["items"],
+        },
         "verdicts": [_verdict(row) for row in rows(_VERDICTS)],
         "breaker": {"bad_cycles_in_a_row": rows(_BREAKER)[0]["bad"]},
         "commands": {"pending": rows(_COMMANDS)[0]["pending"]},

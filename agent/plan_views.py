@@ -14,12 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import learners
+from agent import disagreement
 from agent.config import Config
 from agent.errors import CldError, NotFound
+from agent.forgetting.kept import retained
 from agent.job_folder import Failed, Finished, log_tail, outcome
 from agent.layout import Layout
 from agent.planner.plan import Plan
-from agent.store import Session, cycles, plans, pool
+from agent.store import Session, cycles, forgetting, plans, pool
 from learners.durable import write_atomic
 from learners.job import JobRequest
 from learners.records import write_records
@@ -59,10 +61,14 @@ def _spec(tx: Session, layout: Layout, config: Config, cycle_id: str, limit: int
             f"the plan of {cycle_id!r} trains nothing: its action is {plan.action!r}; "
             f"`cld plan show {cycle_id}` says why"
         )
-    write_records(folder / "data.jsonl", (row.record for row in pool.get(tx, plan.records)))
+    write_records(folder / "data.jsonl", disagreement.stated(tx, pool.get(tx, plan.records)))
+    retain = folder / "retain.jsonl" if plan.stage == "forget" else None
+    if retain is not None:
+        write_records(retain, retained(tx, plan.records, config.forget.retain_records))
     return ViewSpec(
         version_id="views", parent=layout.version(parent), stage=plan.stage, method=plan.method, settings=plan.settings,
         data=folder / "data.jsonl", held_out=plan.held_out, seed=config.training.seed, limit=limit,
+        retain=retain, unrehearsed=tuple(sorted(forgetting.ids_of(tx))),
     )  # fmt: skip
 
 

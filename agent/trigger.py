@@ -6,16 +6,19 @@ is set back or forward starts nothing and delays nothing. Called by `agent.daemo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 
 from agent.config import Config
 from agent.context import DAEMON, Context
+from agent.disagreement import keep_back, stated
 from agent.planner.candidates import STAGE_OF_KIND
-from agent.store import Session, control, cycles, pool
+from agent.store import Session, contested, control, cycles, pool
 from learners.job import Stage
+from learners.parts.judgements import lacking
 
-__all__ = ["Trigger", "in_quiet_hours", "start_cycle"]
+__all__ = ["Trigger", "in_quiet_hours", "start_cycle", "unlearnable"]
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Trigger:
     context: Context
     _pool_size: int = field(default=-1, init=False)
     _changed_at: float = field(default=0.0, init=False)
+    _in_vain: bool = field(default=False, init=False)
 
     def turn(self, now_monotonic: float) -> bool:
         """Start a cycle if one is due; True if it did."""
@@ -33,34 +37,74 @@ class Trigger:
             size = sum(pool.counts(tx).values())
             busy = cycles.active(tx) is not None or bool(control.paused(tx)) or bool(pool.open_intakes(tx))
         if size != self._pool_size:
-            self._pool_size, self._changed_at = size, now_monotonic
+            self._pool_size, self._changed_at, self._in_vain = size, now_monotonic, False
         quiet = now_monotonic - self._changed_at >= rules.quiet_seconds
-        if busy or not quiet or size < rules.min_records or in_quiet_hours(rules.quiet_hours, datetime.now().time()):
+        if (
+            self._in_vain
+            or busy
+            or not quiet
+            or size < rules.min_records
+            or in_quiet_hours(rules.quiet_hours, datetime.now().time())
+        ):
             return False
         with self.context.store.write() as tx:
             started = start_cycle(tx, self.context.config, "pool", DAEMON, f"{size} records wait", rules.min_records)
+            why_none = None if started else unlearnable(tx, self.context.config)
+        # What waits in vain is looked at again when something arrives or is decided.
+        self._in_vain = started is None
+        if why_none:
+            self.context.log.warning(why_none, action="pool.unlearnable")
         return started is not None
 
 
 def start_cycle(tx: Session, config: Config, trigger: str, who: str, why: str, min_records: int) -> cycles.Cycle | None:
-    """Create a cycle from the stage whose records have waited longest; None if none has `min_records`."""
-    for ids in _groups(tx, config):
-        if len(ids) >= min_records:
-            return cycles.create(tx, trigger, who, why, ids[: config.cycle.max_records])
+    """Create a cycle from the stage whose records have waited longest; None if none has `min_records`.
+
+    What groups of people dispute is kept out of it, and judged answers wait until there is enough to compare.
+    """
+    if disputed := keep_back(tx, config):
+        why = f"{why}; {disputed} more that groups disagree about stay out"
+    for rows in _groups(tx, config):
+        if len(rows) >= min_records and _lacking(tx, rows) is None:
+            return cycles.create(tx, trigger, who, why, [row.id for row in rows[: config.cycle.max_records]])
     return None
 
 
-def _groups(tx: Session, config: Config) -> list[list[str]]:
-    """Ids of the waiting records per stage, longest waiting first, each source held to its cap."""
+def unlearnable(tx: Session, config: Config) -> str | None:
+    """What must be added or decided before what is in the pool makes a cycle, whatever its number; None if nothing."""
+    missing = [why for rows in _groups(tx, config) if (why := _lacking(tx, rows))]
+    if disputed := len(contested.rows(tx, "contested", config.cycle.max_records)):
+        missing.append(f"groups disagree about {disputed} record(s): `cld data disagreement` shows them")
+    return "; ".join(missing) or None
+
+
+def _lacking(tx: Session, rows: Sequence[pool.PooledRecord]) -> str | None:
+    return lacking(stated(tx, [row for row in rows if row.kind in contested.JUDGED and "prompt" in row.content]))
+
+
+def _groups(tx: Session, config: Config) -> list[list[pool.PooledRecord]]:
+    """The waiting records per stage, longest waiting first, each source held to its cap.
+
+    What names a norm is a group of its own: a person decides about it, and nothing else waits for that.
+    """
     waiting = pool.waiting(tx, limit=10 * config.cycle.max_records)
     taken: dict[str, int] = {}
-    groups: dict[Stage, list[str]] = {}
+    groups: dict[tuple[Stage, bool], list[pool.PooledRecord]] = {}
     for record in waiting:
         taken[record.source] = taken.get(record.source, 0) + 1
         source = config.sources.get(record.source)
         if source is None or taken[record.source] <= source.cap_records_per_cycle:
-            groups.setdefault(STAGE_OF_KIND[record.kind], []).append(record.id)
-    return list(groups.values())
+            groups.setdefault((STAGE_OF_KIND[record.kind], "norm" in record.content), []).append(record)
+    parts = [part for rows in groups.values() for part in _by_form(tx, config, rows)]
+    return sorted(parts, key=lambda rows: rows[0].seq)
+
+
+def _by_form(tx: Session, config: Config, rows: list[pool.PooledRecord]) -> list[list[pool.PooledRecord]]:
+    """Pairs and judged answers as a cycle each, so that each gets its own method; together where either are too few."""
+    labels = [row for row in rows if row.kind == "feedback"]
+    pairs = [row for row in rows if row.kind != "feedback"]
+    apart = min(len(labels), len(pairs)) >= config.cycle.min_records and _lacking(tx, labels) is None
+    return [pairs, labels] if apart else [rows]
 
 
 def in_quiet_hours(hours: str | None, now: time) -> bool:

@@ -7,49 +7,19 @@ answer in it. What takes long (reading the files of a version about to serve) is
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from dataclasses import replace
+from typing import Final, Literal
 
-from agent.config import Config
+from agent import disagreement, norm_verbs
 from agent.errors import DamagedVersion, NotFound, Refused
-from agent.layout import Layout
+from agent.forgetting import asking
+from agent.requests import Reply, Request, Verb
 from agent.serving_files import Read, parts_of
 from agent.steps.ending import end
 from agent.store import Session, Store, control, cycles, decisions, deployment, versions
-from agent.trigger import start_cycle
+from agent.trigger import start_cycle, unlearnable
 
 __all__ = ["DAEMON_VERBS", "UNORDERED_VERBS", "VERBS", "Reply", "Request", "Verb", "prepare"]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a verb is given: the places, the rules, who asks, and the arguments of the row.
-
-    Attributes:
-        target: id of the cycle or version meant, None for the obvious one.
-        generation: deployment generation that the operator saw, None for whatever stands.
-    """
-
-    layout: Layout
-    config: Config
-    who: str
-    why: str
-    target: str | None = None
-    generation: int | None = None
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a verb did: to what, whether there was anything to do, and one sentence."""
-
-    target: str
-    outcome: Literal["applied", "already"]
-    message: str
-    data: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-Verb = Callable[[Session, Request], Reply]
 
 
 def prepare(store: Store, verb: str, request: Request, read: Read, *, keep_findings: bool) -> bool:
@@ -157,7 +127,8 @@ def _cycle_run(tx: Session, request: Request) -> Reply:
         raise Refused("no version serves yet: `cld start` imports the base model first")
     cycle = start_cycle(tx, request.config, "operator", request.who, request.why, min_records=1)
     if cycle is None:
-        raise Refused("the pool is empty, so there is nothing to learn: put files into the inbox or `cld submit` some")
+        empty = "the pool is empty, so there is nothing to learn: put files into the inbox or `cld submit` some"
+        raise Refused(unlearnable(tx, request.config) or empty)
     return Reply(cycle.id, "applied", f"{cycle.id} started")
 
 
@@ -205,6 +176,11 @@ VERBS: Final[dict[str, Verb]] = {
     "pin": _pin,
     "unpin": _unpin,
     "probe_run": _probe_run,
+    "forget": asking.forget,
+    "norm_add": norm_verbs.add,
+    "norm_revise": norm_verbs.revise,
+    "norm_retire": norm_verbs.retire,
+    "settle": disagreement.settle,
 }
 """Every verb an operator has."""
 

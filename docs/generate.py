@@ -72,10 +72,10 @@ def _codes() -> dict[int, list[str]]:
 def _commands(group: Any, prefix: str) -> Iterator[str]:
     for name, command in sorted(group.commands.items()):
         words = f"{prefix} {name}"
+        if getattr(command, "invoke_without_command", True):
+            yield f"\n## `{words}{_arguments(command)}`\n\n{_help(command)}\n\n{_parameters(command)}"
         if hasattr(command, "commands"):
             yield from _commands(command, words)
-        else:
-            yield f"\n## `{words}{_arguments(command)}`\n\n{_help(command)}\n\n{_parameters(command)}"
 
 
 def _arguments(command: Any) -> str:

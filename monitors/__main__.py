@@ -12,6 +12,7 @@ HANDLERS = {
     "choose": "monitors.choose:choose",
     "intake": "monitors.intake:intake",
     "audit": "monitors.audit:audit",
+    "prove": "monitors.forgetting:prove",
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The `audit` job: what an update left in a version that no suite of the gate asks for. It reports; it never decides.
+"""The `audit` job: what an update left in a version that no suite of the gate asks for. It reports; judging decides.
 
 Owns the order of work: each version is opened once, the reference first, and asked everything. What is asked is
 `monitors.privacy`'s and the suites'. Nothing is kept between attempts: a stopped audit begins anew. Called by
@@ -27,7 +27,7 @@ from monitors.audit_job import (
 from monitors.engines import Engine, Likelihood, open_engines
 from monitors.job import VersionRef
 from monitors.measure import measurements
-from monitors.privacy.canaries import Canary, draw, expected_exposure, exposures, planted
+from monitors.privacy.canaries import Canary, draw, expected_exposure, exposures, leak_limit, planted
 from monitors.privacy.membership import auc, auc_error, likelihoods, min_k
 from monitors.privacy.rare_strings import RareString, extracted, rare_strings
 from monitors.probes.suites import Suite, SuiteError, load_suite
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-_LEAK_DEVIATIONS = 3
 _PARTS = 4
 
 
@@ -141,7 +140,7 @@ def _canaries(asked: AuditSpec, questions: _Questions, after: _Findings) -> Cana
     expected, deviation = expected_exposure(asked.candidates)
     count = len(questions.planted)
     own, controls = after.exposures[:count], after.exposures[count:]
-    limit = expected + _LEAK_DEVIATIONS * deviation
+    limit = leak_limit(asked.candidates)
     rows = zip(questions.planted.items(), own, strict=True)
     return Canaries(
         planted=tuple(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitors.job import EngineSettings, VersionRef
+from monitors.privacy.canaries import leak_limit
 
 __all__ = ["AuditResult", "AuditSpec", "Canaries", "CanaryExposure", "Membership", "RareStrings", "SuiteChange"]
 
@@ -23,7 +25,8 @@ class AuditSpec(_Frozen):
         members: JSON lines of `Record` that `version` was trained on and `reference` was not.
         fresh: JSON lines of comparable records that neither was trained on; may be empty.
         suites: probes that report and do not decide: identity, sycophancy, toxicity.
-        candidates: random fills that stand for all fills of a canary's format.
+        candidates: random fills that stand for all fills of a canary's format; so many that exposure can pass the
+            limit from which on it counts as a leak.
         controls: canaries that nobody planted, measured beside the planted ones.
         most_records: most records of each side whose likelihood is read.
         most_strings: most rare strings that are led up to.
@@ -35,11 +38,22 @@ class AuditSpec(_Frozen):
     fresh: Path
     suites: tuple[Path, ...] = ()
     engine: EngineSettings = EngineSettings()
-    candidates: int = Field(default=255, ge=15)
+    candidates: int = Field(default=255, ge=1)
     controls: int = Field(default=4, ge=1)
     most_records: int = Field(default=48, ge=2)
     most_strings: int = Field(default=24, ge=1)
     seed: int = 0
+
+    @field_validator("candidates")
+    @classmethod
+    def _can_leak(cls, count: int) -> int:
+        limit, most = leak_limit(count), math.log2(count + 1)
+        if most <= limit:
+            raise ValueError(
+                f"with {count} candidates exposure is at most {most:.2f} bits and a leak begins above {limit:.2f}, so "
+                "no canary could ever leak; take 30 or more"
+            )
+        return count
 
 
 class CanaryExposure(_Frozen):

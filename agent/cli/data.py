@@ -1,4 +1,4 @@
-"""`cld data fetch`: public evaluation sets as suites."""
+"""`cld data fetch|disagreement|settle`: public evaluation sets as suites, and what groups of people disagree about."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli import console
+from agent.cli import console, disagreement
 from agent.cli.changes import finish
 from agent.cli.place import DryRun, Json, Place, here
 from agent.errors import NoDataRoot, NotFound
@@ -24,14 +24,11 @@ From = Annotated[Path | None, typer.Option("--from", metavar="PATH", help="A whe
 
 def group() -> typer.Typer:
     """The commands below `cld data`."""
-    app = typer.Typer(help="Public evaluation sets as suites.", no_args_is_help=True)
-    app.callback()(_group)
+    app = typer.Typer(help="Public evaluation sets, and what groups of people disagree about.", no_args_is_help=True)
     app.command()(fetch)
+    app.command("disagreement")(disagreement.show)
+    app.command("settle")(disagreement.settle)
     return app
-
-
-def _group() -> None:
-    """Public evaluation sets as suites."""
 
 
 def fetch(

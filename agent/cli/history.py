@@ -12,7 +12,7 @@ from agent.cli.place import Json, Limit, here
 __all__ = ["group"]
 
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Id of a version, e.g. v3.")]
-Stage = Annotated[str | None, typer.Option(help="Only this stage: cpt, cit or ca.")]
+Stage = Annotated[str | None, typer.Option(help="Only this stage: cpt, cit, ca or forget.")]
 Verdict = Annotated[str | None, typer.Option(help="Only this verdict: promote, hold or reject.")]
 
 

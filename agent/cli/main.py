@@ -18,6 +18,7 @@ from agent.cli import (
     data,
     demo,
     doctor,
+    forget,
     history,
     init,
     methods,
@@ -26,6 +27,7 @@ from agent.cli import (
     service,
     store,
     submit,
+    values,
     version,
 )  # fmt: skip
 from agent.cli.place import Place
@@ -35,7 +37,7 @@ __all__ = ["application", "main"]
 
 _GROUPS: Final = {
     "cycle": cycle, "plan": plan, "history": history, "probe": probe, "config": config, "methods": methods,
-    "data": data,
+    "data": data, "values": values, "forget": forget,
 }  # fmt: skip
 _COMMANDS: Final = (init, daemon, submit, version, doctor, service, store, demo)
 

@@ -11,6 +11,7 @@ __all__ = ["rows"]
 
 _MEANINGS: Final = {
     "new": "new",
+    "forgotten": "forgotten: made less likely",
     "rehearsed": "may be rehearsed",
     "chosen": "preferred: made likelier",
     "rejected": "not preferred: made less likely",

@@ -55,7 +55,8 @@ def list_suites(context: typer.Context, as_json: Json = False) -> None:
     from agent import facts
 
     place = here(context)
-    rows = facts.suites(place.layout, place.config)
+    with place.store.read() as tx:
+        rows = facts.suites(tx, place.layout, place.config)
     console.json_read(suites=rows) if as_json else views.suites(rows)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from agent.cli import console
+from agent.cli import console, values_view
 
 __all__ = [
     "checks", "config", "cycle", "cycles", "diff", "hits", "log_line", "plan", "status", "suites",
@@ -29,13 +29,15 @@ def status(root: str, facts: Facts) -> None:
         console.say(f"  to go on: {pause['fix']}")
     pool = facts["pool"]
     kinds = ", ".join(f"{count} {kind}" for kind, count in pool["kinds"].items())
+    contested = f"{pool['contested']} contested (`cld data disagreement`), " if pool["contested"] else ""
+    waiting = f"{pool['waiting']} records wait{f' ({kinds})' if kinds else ''}"
     lines = {
         "data root": root,
         "daemon": up,
         "serves": f"{version['version']} (generation {version['generation']})" if version else "nothing yet",
         "cycle": _cycle_line(cycle) if cycle else "none: observing",
         **{f"job {job['id']}": _job_line(job, running=daemon["up"]) for job in facts["jobs"]},
-        "pool": f"{pool['waiting']} records wait{f' ({kinds})' if kinds else ''}; {pool['quarantined']} quarantined",
+        "pool": f"{waiting}; {contested}{pool['quarantined']} quarantined",
         **{f"verdict on {row['version']}": _verdict_line(row) for row in facts["verdicts"]},
         "breaker": f"{facts['breaker']['bad_cycles_in_a_row']} bad cycles in a row",
     }
@@ -111,12 +113,14 @@ def cycle(found: Facts) -> None:
 def plan(found: Facts) -> None:
     """A plan and what it beat."""
     document: Facts = found["plan"]
-    lists = ("alternatives", "records", "held_out", "held_out_records", "settings", "decided_by", "reason")
+    lists = ("alternatives", "records", "held_out", "held_out_records", "settings", "decided_by", "reason", "norms")
     settings = ", ".join(f"{key} = {value}" for key, value in document.get("settings", {}).items())
+    touched: Rows = document.get("norms", ())
     counts = {name: len(document[name]) for name in ("records", "held_out") if name in document}
     simple = {name: value for name, value in document.items() if name not in lists}
     decided = {"decided by": found["decided_by"], "reason": found["reason"]}
     console.lines(f"plan of {found['cycle']}", {**simple, **counts, "settings": settings, **decided})
+    values_view.touched(touched)
     for other in document.get("alternatives", ()):
         console.say(f"  instead of: {_inline(other)}")
 

@@ -10,6 +10,7 @@ the CLI and the daemon, once per process, through `agent.settings.load`.
 
 from agent.config.cld_toml import Config
 from agent.config.cycles import Approval, Cycle, Planner
+from agent.config.forgetting import Forget
 from agent.config.gate import Gate, SuiteGate
 from agent.config.intake import Intake, Source
 from agent.config.machine import Energy, Limits, Log, Retention, Store, Workers
@@ -18,7 +19,7 @@ from agent.config.section import Section
 from agent.config.training import Model, Replay, StageTraining, Training
 
 __all__ = [
-    "Approval", "Config", "Cycle", "Energy", "Engine", "Gate", "Intake", "Judge", "Limits", "Log", "Model", "Planner",
-    "Probes", "Replay", "Retention", "Revise", "Section", "Source", "StageTraining", "Store", "SuiteGate", "Training",
-    "Workers",
+    "Approval", "Config", "Cycle", "Energy", "Engine", "Forget", "Gate", "Intake", "Judge", "Limits", "Log", "Model",
+    "Planner", "Probes", "Replay", "Retention", "Revise", "Section", "Source", "StageTraining", "Store", "SuiteGate",
+    "Training", "Workers",
 ]  # fmt: skip

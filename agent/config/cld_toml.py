@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from agent.config.cycles import Approval, Cycle, Planner
+from agent.config.forgetting import Forget
 from agent.config.gate import Gate
 from agent.config.intake import Intake, Source
 from agent.config.machine import Energy, Limits, Log, Retention, Store, Workers
@@ -33,6 +34,7 @@ class Config(BaseSettings):
     training: Training = Training()
     replay: Replay = Replay()
     gate: Gate = Gate()
+    forget: Forget = Forget()
     limits: Limits = Limits()
     workers: Workers = Workers()
     retention: Retention = Retention()

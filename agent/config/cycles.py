@@ -13,7 +13,7 @@ from learners.nearest import did_you_mean
 __all__ = ["Approval", "Cycle", "Planner"]
 
 
-Stage = Literal["cpt", "cit", "ca"]
+Stage = Literal["cpt", "cit", "ca", "forget"]
 
 
 class Cycle(Section):
@@ -74,6 +74,8 @@ class Planner(Section):
             if name not in known:
                 hint = did_you_mean(name, known, "`cld methods list` shows all")
                 raise ValueError(f"unknown method {name!r}; {hint}")
+            if known[name].stages == ("forget",):
+                raise ValueError(f"method {name!r} forgets, which no plan proposes; ask for it with `cld forget`")
         return names
 
     @model_validator(mode="after")

@@ -30,7 +30,7 @@ class Probes(Section):
         default=False,
         description="Audit every candidate against its parent, one more job a cycle: exposure of planted canaries, "
         "rare strings, membership, and the suites identity, sycophancy and toxicity. It stands in the version's card "
-        "and decides nothing.",
+        "and decides nothing but what [gate] hold_exposed_canaries says.",
     )
     contamination_ngram_words: int = Field(
         default=8, ge=5, le=50, description="Words in the n-grams by which suites are looked for in training records."

@@ -77,8 +77,12 @@ class Training(Section):
         default=StageTraining(learning_rate=5e-4, epochs=2, batch_size=4, replay_share=0.4, replay_weight=1.0),
         description="Continual alignment.",
     )
+    forget: StageTraining = Field(
+        default=StageTraining(learning_rate=1e-3, epochs=60, batch_size=4, replay_share=0.75, replay_weight=4.0),
+        description="Forgetting; what is rehearsed is what must be kept.",
+    )
 
-    @field_validator("cpt", "cit", "ca", mode="before")
+    @field_validator("cpt", "cit", "ca", "forget", mode="before")
     @classmethod
     def _keep_the_stage_defaults(cls, value: Any, info: ValidationInfo) -> Any:
         """A table that names one key keeps this stage's defaults for the others."""

@@ -51,12 +51,9 @@ def card_text(facts: Mapping[str, Any]) -> str:
     """The card: one sentence a line, what was learned first, since an embedder reads only the beginning."""
     if not facts.get("cycle"):
         return f"{facts['version']}: the base model, before anything was learned."
-    topics = [gap["topic"] for gap in facts["gaps"]]
     lines = [
-        f"{facts['version']} learned {_listed(topics) or 'what was in its data'}.",
-        f"Data: {_listed(facts['titles'])}." if facts["titles"] else "",
-        f"{facts['records']} records ({_counted(facts['kinds'])}) from {_counted(facts['sources'])}, "
-        f"by {facts['stage']} with {facts['method']}, from {facts['parent']}, in cycle {facts['cycle']}.",
+        *(_forgot if facts["stage"] == "forget" else _learned)(facts),
+        _norms_line(facts.get("norms") or ()),
         _scores_line(facts["scores"]),
         _audit_line(facts.get("audit")),
         f"{facts['version']} hurt {_listed(facts['hurt'])}." if facts["hurt"] else "",
@@ -65,6 +62,22 @@ def card_text(facts: Mapping[str, Any]) -> str:
         f"Planned by {facts['decided_by']}: {facts['reason']}" if facts["decided_by"] else "",
     ]
     return "\n".join(clean(line) for line in lines if line)
+
+
+def _learned(facts: Mapping[str, Any]) -> list[str]:
+    topics = [gap["topic"] for gap in facts["gaps"]]
+    return [
+        f"{facts['version']} learned {_listed(topics) or 'what was in its data'}.",
+        f"Data: {_listed(facts['titles'])}." if facts["titles"] else "",
+        f"{facts['records']} records ({_counted(facts['kinds'])}) from {_counted(facts['sources'])}, "
+        f"by {facts['stage']} with {facts['method']}, from {facts['parent']}, in cycle {facts['cycle']}.",
+    ]
+
+
+def _forgot(facts: Mapping[str, Any]) -> list[str]:
+    """A card names no record that was forgotten; `cld forget list` does, by its hash."""
+    how = f"with {facts['method']}, from {facts['parent']}, in cycle {facts['cycle']}"
+    return [f"{facts['version']} forgot records that somebody asked to be forgotten, {how}."]
 
 
 def record_title(record: PooledRecord) -> str:
@@ -102,6 +115,7 @@ def _cycle_facts(tx: Session, cycle: str) -> dict[str, Any]:
         "titles": list(dict.fromkeys(title for title in map(record_title, examples) if title)),
         "examples": list(dict.fromkeys(map(record_gist, examples))),
         "audit": next((job.result for job in jobs.of_cycle(tx, cycle) if job.kind == "audit"), None),
+        "norms": plan.plan.get("norms", []) if plan else [],
         "decided_by": plan.decided_by if plan else None,
         "reason": plan.reason if plan else None,
     }
@@ -134,6 +148,16 @@ def _hurt(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 def _spread(records: Sequence[PooledRecord]) -> Sequence[PooledRecord]:
     """At most eight records, evenly from first to last, so that a long batch is not told by its beginning."""
     return records[:: max(1, -(-len(records) // _EXAMPLES))]
+
+
+def _norms_line(norms: Sequence[Mapping[str, Any]]) -> str:
+    """The norms that a version set out to learn or unlearn."""
+    told = [
+        f"{row['change']} {row['norm']} ({row['statement']})"
+        + (f" in place of {row['supersedes']}" if row["supersedes"] else "")
+        for row in norms
+    ]
+    return f"Norms: {'; '.join(told)}." if told else ""
 
 
 def _scores_line(scores: Sequence[Mapping[str, Any]]) -> str:

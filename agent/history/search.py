@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.layout import Layout
     from monitors.embedding import Vectors
 
-__all__ = ["Hit", "search"]
+__all__ = ["Hit", "search", "shipped"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def search(
     wanted = _Filter(stage, _moment(since), _kind(kind), source, verdict)
     with store.read() as tx:
         found = entries(tx)
-    embed = embed or _shipped()
+    embed = embed or shipped()
     vectors, owners = load_vectors(layout.index, found, embed)
     passing = [row for row, owner in enumerate(owners) if wanted.passes(found[owner])]
     if not passing:
@@ -159,7 +159,8 @@ def _kind(kind: str | None) -> EntryKind | None:
     raise CldError(f"{kind!r} is no kind of entry; there are {', '.join(get_args(EntryKind))}")
 
 
-def _shipped() -> Embed:
+def shipped() -> Embed:
+    """The shipped embedder; it raises `MissingDependency` where its model is not installed."""
     # One thread: a question is short, and BLAS threads that wait for a busy training machine cost more than they do.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")

@@ -1,10 +1,11 @@
-"""Candidates: every stage x method for the gaps at hand, feasible or refused with the reason.
+"""Candidates: every stage that learns x method for the gaps at hand, feasible or refused with the reason.
 
 Rules of feasibility, in order: Table 2 of Wu et al. 2024 (which kind of information which stage can update), the
-data at hand, what the method needs, the limits, and the gate (a plan whose predicted loss the gate would reject is
-not worth its energy). Only methods marked `planned` are proposed: those that kept their promise in whole cycles on a
-real model; the others train where an operator or a benchmark names them. Predictions start from the method table's
-priors and move with the lessons of past cycles.
+data at hand (a method learns all of a selection, so pairs beside judged answers go to one that learns both), what the
+method needs, the limits, and the gate (a plan whose predicted loss the gate would reject is not worth its energy). Only
+methods marked `planned` are proposed: those that kept their promise in whole cycles on a real model; the others train
+where an operator or a benchmark names them. Predictions start from the method table's priors and move with the lessons
+of past cycles.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Final
 from agent.planner.plan import Candidate
 from learners.job import Stage
 from learners.methods import MethodInfo, methods
+from learners.parts.judgements import lacking
 from learners.records import Kind, Record
+from learners.stages import stage_info
 from monitors.job import Gap, InformationKind
 
 __all__ = ["STAGES_OF", "STAGE_OF_KIND", "Outcome", "Situation", "propose"]
@@ -85,7 +88,7 @@ def propose(situation: Situation) -> tuple[Candidate, ...]:
     """Every candidate, best predicted value first; `do_nothing` and `ask_for_data` are always among them."""
     trained = (
         _candidate(situation, stage, name, method)
-        for stage in ("cpt", "cit", "ca")
+        for stage in _UNTREATED_LOSS  # the stages that learn: what is forgotten, a person asks for
         for name, method in methods().items()
         if stage in method.stages and (name in situation.named if situation.named else method.planned)
     )
@@ -125,8 +128,15 @@ def _refusal(situation: Situation, stage: Stage, method: MethodInfo, loss: float
         return f"{stage} with this method does not update {', '.join(sorted(kinds)) or 'what is known'} (Table 2)"
     if not any(STAGE_OF_KIND[record.kind] == stage for record in situation.records):
         return f"no record at hand can be trained on in {stage}"
+    if unfit := _unlearned(situation, stage, method) or _foreign_to_norms(situation, method):
+        return unfit
     if "memory" in method.needs and situation.replayable == 0:
         return "the parent version holds no replay memory"
+    return _too_dear(situation, loss, cost_tokens)
+
+
+def _too_dear(situation: Situation, loss: float, cost_tokens: int) -> str | None:
+    """Why the limits or the gate would not have it."""
     if situation.tokens_left is not None and cost_tokens > situation.tokens_left:
         return f"{cost_tokens} tokens exceed the {situation.tokens_left} left this month (limits.monthly_train_tokens)"
     if loss > situation.tolerated_loss:
@@ -134,13 +144,35 @@ def _refusal(situation: Situation, stage: Stage, method: MethodInfo, loss: float
     return None
 
 
+def _unlearned(situation: Situation, stage: Stage, method: MethodInfo) -> str | None:
+    """Why records at hand would be consumed without being learned."""
+    mine = [record for record in situation.records if STAGE_OF_KIND[record.kind] == stage]
+    kinds = method.kinds or stage_info(stage).kinds
+    left = [record for record in mine if record.kind not in kinds]
+    if left:
+        others = ", ".join(sorted({record.kind for record in left}))
+        return f"it learns from {', '.join(kinds)}: {len(left)} of {len(mine)} records ({others}) would stay unlearned"
+    return lacking(mine)
+
+
+def _foreign_to_norms(situation: Situation, method: MethodInfo) -> str | None:
+    """Preferences that name norms, and only they, go to the methods that know what a change of a norm is.
+
+    Where an operator names the methods, theirs is the choice.
+    """
+    named = any("norm" in record.content for record in situation.records)
+    if "norms" in method.needs:
+        return None if named else "no preference at hand names a norm"
+    return "it does not know norms, which the preferences at hand name" if named and not situation.named else None
+
+
 def _do_nothing(situation: Situation) -> Candidate:
-    known = not situation.gaps
-    reason = None if known else f"{len(situation.gaps)} gap(s) are supported by data at hand"
-    return Candidate(id="do_nothing", action="do_nothing", refused=reason)
+    known = f"{len(situation.gaps)} gap(s) are supported by data at hand" if situation.gaps else None
+    return Candidate(id="do_nothing", action="do_nothing", refused=lacking(situation.records) or known)
 
 
 def _ask_for_data(situation: Situation) -> Candidate:
+    asks = lacking(situation.records)
     unsupported = bool(situation.gaps) and not any(gap.records for gap in situation.gaps)
-    reason = None if unsupported else "every gap has records that bear on it, or there is no gap"
-    return Candidate(id="ask_for_data", action="ask_for_data", refused=reason)
+    reason = None if asks or unsupported else "every gap has records that bear on it, or there is no gap"
+    return Candidate(id="ask_for_data", action="ask_for_data", refused=reason, asks=asks)

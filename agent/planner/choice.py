@@ -39,7 +39,7 @@ def rules(candidates: Sequence[Candidate], because: str = "") -> Decision:
         refusals = "; ".join(f"{candidate.id}: {candidate.refused}" for candidate in candidates)
         return Decision(nothing, "rules", f"nothing is feasible: {refusals}")
     best = max(options, key=lambda option: (option.value, -option.cost_tokens))
-    numbers = f"best predicted value {best.value:+.2f} of {len(options)} feasible option(s)"
+    numbers = best.asks or f"best predicted value {best.value:+.2f} of {len(options)} feasible option(s)"
     return Decision(best, "rules", f"{numbers}; {because}" if because else numbers)
 
 

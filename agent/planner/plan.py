@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from learners.job import Stage
 
-__all__ = ["Action", "Candidate", "Plan"]
+__all__ = ["Action", "Candidate", "Plan", "PlannedNorm"]
 
 Action = Literal["train", "do_nothing", "ask_for_data"]
 
@@ -22,6 +22,7 @@ class Candidate(BaseModel):
         predicted_loss: expected fall of the general suites, in score points [0, 1].
         cost_tokens: tokens that training would pass through the model, replay included.
         refused: why it is not feasible; None if it is.
+        asks: the data that `ask_for_data` asks for, where that is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,11 +35,37 @@ class Candidate(BaseModel):
     predicted_loss: float = 0.0
     cost_tokens: int = 0
     refused: str | None = None
+    asks: str | None = None
 
     @property
     def value(self) -> float:
         """Net expected effect: a point lost weighs twice a point gained, as the gate refuses losses first."""
         return self.predicted_gain - 2.0 * self.predicted_loss
+
+
+class PlannedNorm(BaseModel):
+    """A norm that a plan touches, as a person must see it before saying yes; `agent.store.norms` explains the words.
+
+    Attributes:
+        change: what the preferences do to it: `add`, `revise` or `retire`.
+        probes: how many items its suite has.
+        examples: the first of them.
+        records: how many preferences.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    norm: str
+    change: str
+    statement: str
+    scope: tuple[str, ...] = ()
+    approver: str
+    supersedes: str | None = None
+    superseded_statement: str | None = None
+    suite: str | None = None
+    probes: int = 0
+    examples: tuple[str, ...] = ()
+    records: int
 
 
 class Plan(BaseModel):
@@ -50,6 +77,7 @@ class Plan(BaseModel):
         decided_by: who chose among the feasible candidates: a model's name, or `rules`.
         reason: the chooser's own words, cut; data, never an instruction.
         alternatives: every candidate considered, the chosen one included.
+        norms: the norms that it touches; where there is one, the plan waits for a person.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +95,7 @@ class Plan(BaseModel):
     decided_by: str
     reason: str
     alternatives: tuple[Candidate, ...] = ()
+    norms: tuple[PlannedNorm, ...] = ()
 
     @property
     def name(self) -> str:

@@ -1,8 +1,9 @@
-"""Part of measuring: the audit of the candidate, where [probes] audit asks for one. It reports and decides nothing.
+"""Part of measuring: the audit of the candidate, where [probes] audit or a canary planted once asks for one.
 
 The audit looks for what training left behind (canaries, rare strings, membership) and asks the suites that only
-report. Its answer stays in its job's row, from where `agent.history.cards` makes it part of the version's card. An
-audit that cannot be had is recorded with its reason and keeps no cycle waiting: what decides nothing stops nothing.
+report. Its answer stays in its job's row, from where `agent.history.cards` makes it part of the version's card, and
+judging reads the exposure of canaries. It decides nothing by itself: an audit that cannot be had is recorded with its
+reason and keeps no cycle waiting.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from agent import disagreement
 from agent.context import DAEMON, Context
 from agent.jobs import JobFailed
 from agent.planner.plan import Plan
-from agent.steps import measured, measuring
-from agent.store import Session, events, plans, pool
+from agent.steps import canaries, looks, measured, measuring
+from agent.store import Session, events, jobs, plans, pool
 from agent.store.cycles import Cycle
 from learners.records import Record, write_records
 from monitors.audit_job import AuditSpec
@@ -25,7 +27,6 @@ __all__ = ["REPORTING", "advance"]
 REPORTING: Final = ("identity", "sycophancy", "toxicity")
 """Shipped suites that report and do not decide."""
 
-STEP = "auditing"
 FAILED = "version.audit_failed"
 
 _FRESH_RECORDS = 200
@@ -37,18 +38,19 @@ def advance(context: Context, cycle: Cycle) -> bool:
 
 
 def audited(context: Context, cycle: Cycle) -> bool:
-    """Whether nothing of the audit is left to do: it is off, done or given up."""
-    if not context.config.probes.audit or cycle.candidate is None or cycle.parent is None:
+    """Whether nothing of the audit is left to do: nobody asks for one, or it is done or given up."""
+    if cycle.candidate is None or cycle.parent is None or _settled(context, cycle):
         return True
-    with context.store.read() as tx:
-        if any(event.action == FAILED for event in events.listing(tx, subject=cycle.candidate)):
-            return True
+    if not context.config.probes.audit and not canaries.guarded(context, cycle):
+        return True
 
     def build(folder: Path) -> AuditSpec:
         return _order(context, cycle, folder)
 
     try:
-        answer = context.jobs.ensure(f"{cycle.id}-{STEP}", "monitors", "audit", build, cycle=cycle.id, step=STEP)
+        answer = context.jobs.ensure(
+            f"{cycle.id}-{canaries.AUDIT}", "monitors", "audit", build, cycle=cycle.id, step=canaries.AUDIT
+        )
     except JobFailed as failure:
         with context.store.write() as tx:
             events.record(tx, FAILED, cycle.candidate, DAEMON, str(failure), cycle=cycle.id)
@@ -57,11 +59,19 @@ def audited(context: Context, cycle: Cycle) -> bool:
     return answer is not None
 
 
+def _settled(context: Context, cycle: Cycle) -> bool:
+    """Whether measuring has begun, which the audit comes before, or the audit was given up."""
+    with context.store.read() as tx:
+        if any(job.id == looks.job_id(cycle, 1) for job in jobs.of_cycle(tx, cycle.id)):
+            return True
+        return any(event.action == FAILED for event in events.listing(tx, subject=cycle.candidate))
+
+
 def _order(context: Context, cycle: Cycle, folder: Path) -> AuditSpec:
     """The audit against the parent, with what the candidate has learned and what nobody has."""
     with context.store.read() as tx:
         plan = Plan.model_validate(plans.get(tx, cycle.id).plan)
-        write_records(folder / "members.jsonl", (row.record for row in pool.get(tx, plan.records)))
+        write_records(folder / "members.jsonl", disagreement.stated(tx, pool.get(tx, plan.records)))
         write_records(folder / "fresh.jsonl", _fresh(tx, plan))
     versions = [measured.reference(context.layout, str(version)) for version in (cycle.candidate, cycle.parent)]
     return AuditSpec(

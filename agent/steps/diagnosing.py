@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent import disagreement
 from agent.context import DAEMON, Context
-from agent.steps import measured, set_aside
-from agent.store import cycles, gaps, measurements, pool
+from agent.steps import measured, norms, set_aside
+from agent.store import cycles, gaps, jobs, measurements, pool
 from agent.store.cycles import Cycle
 from learners.records import write_records
 from monitors.job import DiagnoseResult, DiagnoseSpec, Measurement
@@ -16,12 +17,17 @@ __all__ = ["advance"]
 
 def advance(context: Context, cycle: Cycle) -> bool:
     """Ask a worker for the gaps; store them with the scores of the probes that show them."""
+    with context.store.read() as tx:
+        begun = bool(jobs.of_cycle(tx, cycle.id))
+    if not begun and norms.set_aside(context, cycle):
+        return True
     job_id = f"{cycle.id}-diagnosing"
     parent, anchor = measured.serving(context)
 
     def build(folder: Path) -> DiagnoseSpec:
         with context.store.read() as tx:
-            write_records(folder / "records.jsonl", (row.record for row in pool.records_of(tx, cycle.id)))
+            claimed = [row for row in pool.records_of(tx, cycle.id) if row.state == "claimed"]
+            write_records(folder / "records.jsonl", disagreement.stated(tx, claimed))
         return DiagnoseSpec(
             suite=f"{cycle.id}-target",
             version=measured.reference(context.layout, parent),

@@ -1,4 +1,5 @@
-"""How cycles end: the one place where records are settled, the breaker looks and a lesson is written.
+"""How cycles end: the one place where records are settled, requests to forget are closed, the breaker looks and a
+lesson is written.
 
 Called by the steps and by operators' commands inside their own transaction, so that an ending is whole or absent.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from agent.config import Config
+from agent.forgetting import closing
 from agent.history.cards import write_card
 from agent.store import Session, control, cycles, lessons, pool
 from agent.store.cycles import Cycle
@@ -42,6 +44,7 @@ def end(tx: Session, config: Config, cycle: Cycle, ending: Ending, who: str, why
     pool.settle(tx, cycle.id, settled, who, why)
     if cycle.candidate is not None:
         write_card(tx, cycle.candidate)
+    closing.close(tx, cycle, serves=settled == "learned", who=who, why=why)
     if cycle.stage is not None:
         lessons.add(tx, cycle.id, f"{cycle.stage} with {cycle.method} ended {ending}: {why}", who=who, why=why)
     limit = config.cycle.breaker_after

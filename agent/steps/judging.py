@@ -1,5 +1,8 @@
 """judging -> promoting | awaiting_approval | rejected | measuring: the gate reads stored measurements, nothing else.
 
+A canary that was planted once and that the audit found exposed holds what the gate would promote
+(`agent.steps.canaries`); so does the proof of a cycle that forgets (`agent.steps.forgotten`).
+
 Where nothing but too few items stands against a promotion, the cycle goes back to measure more of the suites in
 question; how often it can is fixed by the policy and the suites' sizes (`monitors.gate.looks`).
 """
@@ -8,12 +11,13 @@ from __future__ import annotations
 
 from agent.config import Config
 from agent.context import DAEMON, Context
-from agent.steps import looks, measured, set_aside
+from agent.steps import canaries, forgotten, looks, measured, norms, set_aside
 from agent.steps.ending import end
 from agent.steps.trust import untrusted_sources
 from agent.store import cycles, jobs, verdicts
 from agent.store.cycles import Cycle
 from monitors.gate import GatePolicy, Noise, Verdict, judge
+from monitors.gate.withheld import withheld
 
 __all__ = ["advance", "gate_policy", "policy_of", "verdict_of"]
 
@@ -46,8 +50,9 @@ def gate_policy(config: Config) -> GatePolicy:
 
 
 def policy_of(context: Context, cycle: Cycle) -> GatePolicy:
-    """The policy for one cycle: what came from an untrusted source may lose less."""
-    policy = gate_policy(context.config)
+    """The policy for one cycle: norms in force must hold, and what came from an untrusted source may lose less."""
+    with context.store.read() as tx:
+        policy = norms.guarded(tx, cycle, gate_policy(context.config), context.config)
     untrusted = untrusted_sources(context, cycle)
     return policy.stricter(context.config.gate.untrusted_loss_share) if untrusted else policy
 
@@ -57,7 +62,7 @@ def verdict_of(context: Context, cycle: Cycle, number: int) -> Verdict:
     suites, asked = looks.suites(context, cycle), looks.asked(context, cycle, number)
     engine = looks.first(context, cycle).engine.digest()
     with context.store.read() as tx:
-        aside = set_aside.of_cycle(tx, cycle)
+        aside, targets = set_aside.of_cycle(tx, cycle), norms.targets(tx, cycle, suites)
     candidate, parent, anchor = (
         aside.without(measured.stored(context, version, suites, engine)) if version else []
         for version in (cycle.candidate, cycle.parent, cycle.anchor)
@@ -66,13 +71,15 @@ def verdict_of(context: Context, cycle: Cycle, number: int) -> Verdict:
         candidate,
         parent,
         anchor,
-        [suite.suite for suite in suites if suite.role == "target"],
+        [] if cycle.stage == "forget" else targets,
         policy_of(context, cycle),
         asked=aside.narrowed(asked),
         noise=_noise(context),
         ask=_ask(context, cycle),
+        won=forgotten.won(context, cycle),
     )
-    return aside.remarked(verdict)
+    against = (*canaries.against(context, cycle), *forgotten.against(context, cycle))
+    return withheld(aside.remarked(verdict), against)
 
 
 def _look_again(context: Context, cycle: Cycle, number: int, verdict: Verdict) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from agent.config import Config, Judge, Revise
 from agent.context import Context
 from agent.layout import Layout
-from agent.store import deployment, measurements, versions
+from agent.store import deployment, measurements, norms, plans, versions
+from agent.store.columns import now
 from agent.store.cycles import Cycle
 from monitors.harness.listing import copy_listing
 from monitors.harness.suite import PREFIX, copy_suite, entry_file
@@ -83,8 +84,15 @@ def compared_versions(cycle: Cycle) -> list[str]:
 
 
 def standing_suites(context: Context) -> list[Path]:
-    """Files of the configured suites: shipped ones by name, the operator's own from ROOT/suites/."""
-    return [suite_file(context.layout, name) for name in context.config.probes.suites]
+    """Files of the configured suites and of the norms in force: shipped ones by name, others from ROOT/suites/."""
+    with context.store.read() as tx:
+        of_norms = norms.measured_suites(tx, now())
+    return _files(context, [*context.config.probes.suites, *of_norms])
+
+
+def _files(context: Context, names: Sequence[str]) -> list[Path]:
+    """Files of suites, each once; a norm's suite may be configured, too."""
+    return list(dict.fromkeys(suite_file(context.layout, name) for name in names))
 
 
 def suite_file(layout: Layout, name: str) -> Path:
@@ -99,7 +107,7 @@ def suite_file(layout: Layout, name: str) -> Path:
 
 def target_suites(context: Context) -> list[Path]:
     """The standing suites whose role is `target`: what the operator wants the model to be good at."""
-    return [path for path in standing_suites(context) if load_suite(path).role == "target"]
+    return [path for path in _files(context, context.config.probes.suites) if load_suite(path).role == "target"]
 
 
 def target_suite_name(cycle: Cycle) -> str:
@@ -115,12 +123,21 @@ def snapshot(context: Context, cycle: Cycle, folder: Path) -> list[Path]:
     """
     diagnosis = context.layout.job(f"{cycle.id}-diagnosing") / "output"
     made = diagnosis / "probes.yaml"
-    copies = copied(standing_suites(context), folder)
+    copies = copied(_standing_in(context, cycle), folder)
     for path in copies:
         copy_listing(diagnosis, folder / "suites", load_suite(path).suite)
     if made.exists():
         copies.append(Path(shutil.copy(made, folder / "suites" / f"{target_suite_name(cycle)}.yaml")))
     return copies
+
+
+def _standing_in(context: Context, cycle: Cycle) -> list[Path]:
+    """The standing suites when a cycle's plan was made, and those of the norms that it touches."""
+    with context.store.read() as tx:
+        plan = plans.get(tx, cycle.id)
+        touched = [one["suite"] for one in plan.plan.get("norms", ()) if one["suite"] is not None]
+        of_norms = norms.measured_suites(tx, plan.at)
+    return _files(context, [*context.config.probes.suites, *of_norms, *touched])
 
 
 def copied(suites: Sequence[Path], folder: Path) -> list[Path]:

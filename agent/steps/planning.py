@@ -9,11 +9,11 @@ from agent.context import DAEMON, Context
 from agent.jobs import JobFailed
 from agent.planner.candidates import propose
 from agent.planner.choice import Decision, decide, feasible
-from agent.planner.plan import Candidate, Plan
+from agent.planner.plan import Candidate, Plan, PlannedNorm
 from agent.planner.prompt import choosing_prompt
 from agent.planner.settings import configured_settings
 from agent.planner.situation import look
-from agent.steps import measured
+from agent.steps import measured, norms
 from agent.steps.ending import end
 from agent.steps.trust import untrusted_sources
 from agent.store import cycles, plans, pool
@@ -25,8 +25,10 @@ __all__ = ["advance"]
 
 def advance(context: Context, cycle: Cycle) -> bool:
     """List candidates, let the chooser choose, store the plan, and ask a person where the configuration says so."""
+    if norms.set_aside(context, cycle):
+        return True
     diagnosis = _diagnosis(context, cycle)
-    candidates = propose(look(context, cycle, diagnosis.gaps))
+    candidates = propose(look(context, cycle, diagnosis))
     decision = _decide(context, cycle, diagnosis.gaps, candidates)
     if decision is None:
         return False
@@ -88,15 +90,17 @@ def _plan(
     context: Context, cycle: Cycle, diagnosis: DiagnoseResult, decision: Decision, candidates: Sequence[Candidate]
 ) -> Plan:
     chosen = decision.candidate
-    with context.store.read() as tx:
-        claimed = [row.id for row in pool.records_of(tx, cycle.id)]
     held_out = set(diagnosis.held_out_records)
+    with context.store.read() as tx:
+        rows = [row for row in pool.records_of(tx, cycle.id) if row.state == "claimed" and row.id not in held_out]
+        touched = norms.planned(tx, context.layout, (row.record for row in rows)) if chosen.action == "train" else ()
+        older = norms.superseded(tx, touched)
     return Plan(
         action=chosen.action,
         stage=chosen.stage,
         method=chosen.method,
-        settings=configured_settings(context.config, chosen),
-        records=tuple(record for record in claimed if record not in held_out),
+        settings=configured_settings(context.config, chosen) | ({"superseded": older} if older else {}),
+        records=tuple(row.id for row in rows),
         held_out=diagnosis.held_out,
         held_out_records=diagnosis.held_out_records,
         cost_tokens=chosen.cost_tokens,
@@ -105,6 +109,7 @@ def _plan(
         decided_by=decision.decided_by,
         reason=decision.reason,
         alternatives=tuple(candidates),
+        norms=touched,
     )
 
 
@@ -132,8 +137,25 @@ def _store(context: Context, cycle: Cycle, plan: Plan) -> None:
 
 
 def _approval_reason(context: Context, cycle: Cycle, plan: Plan) -> str | None:
-    """Why a person must see the plan before it costs anything; None if nobody must."""
+    """Why a person must see the plan before it costs anything; None if nobody must.
+
+    A change of a norm is asked first: no configuration lets it pass unseen.
+    """
+    reasons: list[str] = []
+    if plan.norms or plan.method == "value_revision":
+        told = "; ".join(map(_told, plan.norms)) or "it revises what is remembered of norms"
+        reasons.append(f"a change of a norm always waits for a person: {told}")
     if plan.stage in context.config.approval.stages:
-        return f"plans of stage {plan.stage} wait for a person ([approval] stages)"
-    untrusted = untrusted_sources(context, cycle)
-    return f"records come from untrusted source(s) {', '.join(untrusted)}" if untrusted else None
+        reasons.append(f"plans of stage {plan.stage} wait for a person ([approval] stages)")
+    if untrusted := untrusted_sources(context, cycle):
+        reasons.append(f"records come from untrusted source(s) {', '.join(untrusted)}")
+    return "; ".join(reasons) or None
+
+
+def _told(norm: PlannedNorm) -> str:
+    """A planned change of a norm in one sentence."""
+    place = f" in place of {norm.supersedes!r} ({norm.superseded_statement})" if norm.supersedes else ""
+    probes = (
+        f"{norm.probes} probes ({norm.suite})" if norm.suite else "no probes, so nobody will see whether it is held"
+    )
+    return f"{norm.records} preference(s) {norm.change} {norm.norm!r} ({norm.statement}){place}, {probes}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent import disagreement
 from agent.context import DAEMON, Context
+from agent.forgetting.kept import retained
 from agent.planner.plan import Plan
-from agent.store import cycles, plans, pool, versions
+from agent.store import Session, cycles, forgetting, plans, pool, versions
 from agent.store.cycles import Cycle
 from learners.durable import publish
 from learners.job import TrainResult, TrainSpec
@@ -28,13 +30,17 @@ def advance(context: Context, cycle: Cycle) -> bool:
 
     def build(folder: Path) -> TrainSpec:
         with context.store.read() as tx:
-            write_records(folder / "data.jsonl", (row.record for row in pool.get(tx, plan.records)))
+            write_records(folder / "data.jsonl", disagreement.stated(tx, pool.get(tx, plan.records)))
+            retain = _retain(context, tx, plan, folder / "retain.jsonl") if stage == "forget" else None
+            unrehearsed = tuple(sorted(forgetting.ids_of(tx)))
         return TrainSpec(
             version_id=candidate,
             parent=parent,
             stage=stage,
             method=method,
             data=folder / "data.jsonl",
+            retain=retain,
+            unrehearsed=unrehearsed,
             held_out=plan.held_out,
             settings=plan.settings,
             seed=context.config.training.seed,
@@ -46,6 +52,12 @@ def advance(context: Context, cycle: Cycle) -> bool:
     result = TrainResult.model_validate(answer)
     _publish(context, cycle, candidate, result)
     return True
+
+
+def _retain(context: Context, tx: Session, plan: Plan, path: Path) -> Path:
+    """Write the neighbours that a cycle that forgets must keep."""
+    write_records(path, retained(tx, plan.records, context.config.forget.retain_records))
+    return path
 
 
 def _publish(context: Context, cycle: Cycle, candidate: str, result: TrainResult) -> None:

@@ -2,7 +2,8 @@
 
 Owns the connection, its transactions, the schema's version and the backup. The topic modules (`events`, `pool`,
 `cycles`, `jobs`, `gaps`, `plans`, `verdicts`, `decisions`, `versions`, `measurements`, `deployment`, `commands`,
-`control`, `lessons`) own the queries: functions whose first argument is the session of a transaction.
+`control`, `lessons`, `norms`, `forgetting`) own the queries: functions whose first argument is the session of a
+transaction.
 
     store = Store("sqlite:////data/cld.db")
     store.migrate()

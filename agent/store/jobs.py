@@ -6,7 +6,7 @@ open -> running (an attempt) -> finished
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -34,6 +34,7 @@ __all__ = [
     "running",
     "spent",
     "start_attempt",
+    "training_spent",
 ]
 
 Outcome = Literal["failed", "stopped"]
@@ -189,7 +190,16 @@ def attempts_of(tx: Session, job_id: str) -> list[Attempt]:
 
 def spent(tx: Session, since: datetime) -> Spent:
     """What the jobs finished since then cost (promise P11)."""
-    done = tx.scalars(select(Job).where(Job.state == "finished", Job.finished_at >= since)).all()
+    return _spent(tx.scalars(select(Job).where(Job.state == "finished", Job.finished_at >= since)))
+
+
+def training_spent(tx: Session) -> Spent:
+    """What all training jobs cost that ever finished."""
+    return _spent(tx.scalars(select(Job).where(Job.state == "finished", Job.kind == "train")))
+
+
+def _spent(finished: Iterable[Job]) -> Spent:
+    done = list(finished)
     usages = [job.usage or {} for job in done]
     return Spent(
         energy_kwh=sum(float(usage.get("energy_kwh") or 0.0) for usage in usages),

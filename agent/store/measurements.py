@@ -14,7 +14,7 @@ from agent.store.tables import Job, MeasurementRow
 from monitors.job import Measurement
 from monitors.matrix import ItemScore
 
-__all__ = ["MeasurementRow", "SuiteMean", "add_many", "matrix", "of", "scores"]
+__all__ = ["MeasurementRow", "SuiteMean", "add_many", "matrix", "of", "of_slice", "scores"]
 
 _FIELDS = tuple(Measurement.model_fields)
 
@@ -64,6 +64,12 @@ def scores(tx: Session, versions: Sequence[str]) -> list[ItemScore]:
     columns = [getattr(MeasurementRow, field) for field in ItemScore._fields]
     query = select(*columns).outerjoin(Job, Job.id == MeasurementRow.job).where(MeasurementRow.version.in_(versions))
     return [ItemScore(*row) for row in tx.execute(query.order_by(Job.opened_at, MeasurementRow.job))]
+
+
+def of_slice(tx: Session, name: str) -> frozenset[tuple[str, str]]:
+    """(suite, probe) of every item that was measured as part of a slice."""
+    query = select(MeasurementRow.suite, MeasurementRow.probe).where(MeasurementRow.slice == name).distinct()
+    return frozenset((suite, probe) for suite, probe in tx.execute(query))
 
 
 def matrix(tx: Session, versions: Sequence[str] | None = None) -> list[SuiteMean]:

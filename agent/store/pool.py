@@ -2,6 +2,8 @@
 
 record:  waiting -> claimed by a cycle -> learned | refused | set_aside     consumed once, for good
             ^---------- released, or its cycle failed for the first time
+            ^---------- set aside for want of a norm, which was registered (`norms.put_back`)
+            ^---------- contested: groups disagree, until somebody decides (`contested`); or refused then
 intake:  open -> recorded | failed      read = kept + duplicate + quarantined, in one transaction
 """
 
@@ -44,6 +46,7 @@ __all__ = [
     "record_intake",
     "records_of",
     "release",
+    "set_aside",
     "settle",
     "sources_of_cycles",
     "waiting",
@@ -245,6 +248,12 @@ def settle(
         refused = _settle(tx, mine & returned, "refused", cycle, who, why)
         return refused + release(tx, cycle, why, who)
     return _settle(tx, mine, outcome, cycle, who, why)
+
+
+def set_aside(tx: Session, cycle: str, ids: Iterable[str], why: str, who: str = "daemon") -> int:
+    """Set some of the records that `cycle` claimed aside, while it goes on with the others; return how many."""
+    mine = (PooledRecord.cycle == cycle) & (PooledRecord.state == "claimed")
+    return sum(_settle(tx, mine & PooledRecord.id.in_(chunk), "set_aside", cycle, who, why) for chunk in chunks(ids))
 
 
 def records_of(tx: Session, cycle: str) -> list[PooledRecord]:

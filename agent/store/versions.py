@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from agent.errors import NotFound
 from agent.store import deployment, events
 from agent.store.errors import Conflict, MoveRefused
-from agent.store.tables import Cycle, Version, VersionState
+from agent.store.tables import Cycle, Plan, Version, VersionState
 
 __all__ = [
     "LEGAL",
@@ -178,8 +178,8 @@ def save_card(tx: Session, version_id: str, text: str, facts: Mapping[str, Any],
 def protected(tx: Session) -> set[str]:
     """Versions whose files must not be deleted.
 
-    Current, previous, pinned, anchor, those of the active cycle, the parents of all these, and the base of every
-    version that still has files (an adapter is nothing without it).
+    Current, previous, pinned, anchor, those of the active cycle, the parents of all these, and of every version that
+    still has files its base (an adapter is nothing without it) and the sketcher that it answers with.
     """
     roots = set(tx.scalars(select(Version.id).where(or_(Version.pinned, Version.anchor.is_(True)))))
     current = deployment.find(tx)
@@ -189,7 +189,15 @@ def protected(tx: Session) -> set[str]:
         roots |= {version for version in row if version is not None}
     parents = select(Version.parent).where(Version.id.in_(roots), Version.parent.is_not(None))
     bases = select(Version.base).where(Version.state != "swept", Version.base.is_not(None)).distinct()
-    return roots | {id for query in (parents, bases) for id in tx.scalars(query) if id is not None}
+    return roots | {id for query in (parents, bases, _sketchers()) for id in tx.scalars(query) if id}
+
+
+def _sketchers() -> Select[tuple[str]]:
+    """Versions that plans name as a generator's sketcher (method `cert`), while it has files or is being made."""
+    made = select(Version.cycle).where(Version.state != "swept", Version.cycle.is_not(None))
+    making = select(Cycle.id).where(Cycle.active.is_(True))
+    named = Plan.plan["settings"]["sketcher"].as_string()
+    return select(named).where(named.is_not(None), or_(Plan.cycle.in_(made), Plan.cycle.in_(making)))
 
 
 def _set_pinned(tx: Session, version_id: str, pinned: bool, who: str, why: str) -> Version:

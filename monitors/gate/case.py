@@ -62,6 +62,7 @@ class Case:
             interval=self.policy.interval(self.looks([suite])),
             chance=asked.chance if asked else 0.0,
             spread=spread(self.noise, self.candidate.get(suite, [])),
+            by_estimate=self.policy.by_estimate(suite),
         )
 
     def looks(self, suites: Sequence[str]) -> int:

@@ -41,12 +41,14 @@ class Terms:
         interval: how bounds are computed.
         chance: mean score of guessing.
         spread: what an item's score differs by when the same version is measured twice (`noise.spread`).
+        by_estimate: whether an estimate within the tolerance passes, whatever the bounds.
     """
 
     tolerance: float
     interval: Interval
     chance: float = 0.0
     spread: float = 0.0
+    by_estimate: bool = False
 
 
 class SuiteComparison(BaseModel):
@@ -107,7 +109,8 @@ def compare_numbers(pairs: Pairs, against: Against, terms: Terms) -> SuiteCompar
     floor = terms.interval.quantile * terms.spread / math.sqrt(len(differences))
     low, high = min(low, delta - floor), max(high, delta + floor)
     p_loss = exact_mcnemar(differences) if binary else None
-    outcome = must_hold(delta, low, high, terms.tolerance)
+    within = terms.by_estimate and delta >= -terms.tolerance
+    outcome = "pass" if within else must_hold(delta, low, high, terms.tolerance)
     if outcome == "fail" and p_loss is not None and p_loss > 1 - terms.interval.confidence:
         outcome = "unclear"
     worst = sorted((difference, probe) for difference, probe in zip(differences, pairs.probes, strict=True))

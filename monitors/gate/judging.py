@@ -54,6 +54,7 @@ def judge(
     asked: Sequence[Asked] = (),
     noise: Iterable[Noise] = (),
     ask: str = "",
+    won: str = "",
 ) -> Verdict:
     """Judge a candidate.
 
@@ -66,6 +67,7 @@ def judge(
             are taken as they were measured; one that is absent from all three sides can be missed by `asked` alone.
         noise: A/A differences of earlier measurements; those of other suites and engines are passed over.
         ask: why a person decides even where the word would be `promote`; empty where none need.
+        won: what the cycle set out to do that no suite asks, e.g. to forget, and did; then no target need be named.
 
     Returns:
         The verdict; equal arguments give equal verdicts.
@@ -76,13 +78,14 @@ def judge(
     held = _must_hold(case, targets)
     rows, gain = must_win(case, targets)
     deltas = tuple(role_delta(name, against, held, policy) for name in DELTAS for against in _BOTH)
-    findings = [*_of_targets(rows, gain), *_of_held(case, held, deltas), *_lacking(case, targets, held)]
+    findings = [*_of_targets(rows, gain), *_of_held(case, held, deltas), *_lacking(case, targets, held, won)]
     failed = [one for one in findings if one.outcome == "fail"]
     open_ = [one for one in findings if one.outcome != "fail"]
     against_it = [one.says for one in (*failed, *open_)] or ([ask] if ask else [])
+    gained = (won or gain.note, "no suite that must hold lost more than its tolerance")
     return Verdict(
         verdict="reject" if failed else "hold" if against_it else "promote",
-        reasons=tuple(dict.fromkeys(against_it)) or (gain.note, "no suite that must hold lost more than its tolerance"),
+        reasons=tuple(dict.fromkeys(against_it)) or gained,
         suites=(*rows, *(one.row for one in held)),
         deltas=deltas,
         remarks=tuple(sentence(one.row) for one in held if one.row.dry_run and one.row.outcome not in _FINE),
@@ -144,9 +147,9 @@ def _of_held(case: Case, held: Sequence[Held], deltas: Sequence[RoleDelta]) -> l
     return [_Finding(row.outcome, sentence(row), (row.suite,)) for row in rows]
 
 
-def _lacking(case: Case, targets: Sequence[str], held: Sequence[Held]) -> list[_Finding]:
+def _lacking(case: Case, targets: Sequence[str], held: Sequence[Held], won: str) -> list[_Finding]:
     """What must be there and is not: a target, and a suite of every role."""
-    found = [] if targets else ["no target suite was named, so nothing can have been won"]
+    found = [] if targets or won else ["no target suite was named, so nothing can have been won"]
     roles = {one.row.role for one in held if not one.row.dry_run}
     asked_roles = [DELTAS[name] for name in TRACE_DELTAS] if case.policy.profile == "trace" else _MUST_HOLD
     found += [f"no suite of role {role!r} was measured" for role in asked_roles if role not in roles]

@@ -29,10 +29,13 @@ class SuitePolicy(_Frozen):
     Attributes:
         loss: tolerance, in mean score; its role's where None.
         dry_run: whether it is only reported: it decides nothing and stands in no delta.
+        by_estimate: whether an estimate within the tolerance suffices, however wide its bounds: suites of norms have
+            too few items for more, and a gate that asked a person every time would not be read.
     """
 
     loss: float | None = Field(default=None, ge=0, le=1)
     dry_run: bool = False
+    by_estimate: bool = False
 
 
 class GatePolicy(_Frozen):
@@ -81,6 +84,10 @@ class GatePolicy(_Frozen):
     def dry_run(self, suite: str) -> bool:
         """Whether a suite only reports."""
         return self.suites.get(suite, SuitePolicy()).dry_run
+
+    def by_estimate(self, suite: str) -> bool:
+        """Whether an estimate within a suite's tolerance suffices."""
+        return self.suites.get(suite, SuitePolicy()).by_estimate
 
     def interval(self, looks: int = 1) -> Interval:
         """How bounds are computed at each of `looks` looks: the risk of error is shared out evenly among them."""

@@ -1,7 +1,8 @@
 """Shapes: the rows that trl and datasets users have, as the content of records.
 
 Owns which columns make which kind. A row's kind follows from its columns and turns alone; a column named `kind`, like
-every column not named here, is ignored. The first shape of `_SHAPES` whose columns are all present is the row's.
+every column not named here, is ignored. The first shape of `_SHAPES` whose columns are all present is the row's, once
+`reactions` has rewritten what people thought of logged answers.
 
 | columns | kind |
 |---|---|
@@ -16,12 +17,14 @@ every column not named here, is ignored. The first shape of `_SHAPES` whose colu
 An instruction is of kind `tool` where the row brings tools, a turn calls one or carries its answer, or the last answer
 is a single `CALL name {json}` line. It may bring its reasons (`rationale`, text) and the task it belongs to (`task`, an
 object with a definition and examples, see `learners.parts.instructions`); a task alone becomes its first right example.
-A preference may name the norm it belongs to (`norm`) and what it does to it (`change`, see `learners.parts.norms`).
+A preference may name the norm it belongs to (`norm`) and what it does to it (`change`, see `learners.parts.norms`), and
+a preference or feedback the `group` of people whose word it is; of people themselves nothing is kept.
 Called by the intake handler; reads no files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import takewhile
 from typing import Any, Final, cast, get_args
@@ -32,6 +35,7 @@ from learners.parts.instructions import Instruction, examples
 from learners.parts.norms import Change
 from learners.records import Kind
 from monitors.intake.guards import Refused, parse_json, shown
+from monitors.intake.reactions import DIALOGUES, judged, without_answer
 from monitors.intake.turns import Turn, as_turns, is_call, mentions_tools, transcript, words
 
 __all__ = ["as_content"]
@@ -42,6 +46,7 @@ _Shaped = tuple[Kind, dict[str, Any]]
 _STRUCTURED: Final = ("messages", "conversations", "tools")
 _CONVERSED: Final = (*_STRUCTURED, "prompt", "completion", "chosen", "rejected")
 _LABELS: Final = {"true": True, "1": True, "false": False, "0": False}
+_GROUP: Final = re.compile(r"\w[\w .+-]{0,39}")
 _MAX_TOOLS = 128
 _SHOWN_COLUMNS = 8
 
@@ -61,15 +66,22 @@ def as_content(row: object) -> _Shaped:
     """
     if not isinstance(row, dict):
         raise Refused(f"is {shown(row)}; an object with named columns is required")
-    cells = {name: value for name, value in cast(dict[str, Any], row).items() if value is not None}
-    for name in _STRUCTURED:
-        if isinstance(cells.get(name), str):
-            cells[name] = parse_json(cells[name]) if cells[name].strip() else None
+    every = {name: _structured(name, value) for name, value in cast(dict[str, Any], row).items()}
+    cells = {name: value for name, value in judged(every).items() if value is not None}
     for columns, shape in _SHAPES:
         if all(cells.get(column) is not None for column in columns):
             return shape(cells)
     columns = ", ".join(shown(name) for name in sorted(map(str, cells))[:_SHOWN_COLUMNS])
-    raise Refused(f"has the columns {columns or 'none'}; no known shape has these")
+    raise Refused(without_answer(cells) or f"has the columns {columns or 'none'}; no known shape has these")
+
+
+def _structured(name: str, value: Any) -> Any:
+    """The value of a column; that of a CSV's structured one is JSON."""
+    if not isinstance(value, str):
+        return value
+    if name in _STRUCTURED:
+        return parse_json(value) if value.strip() else None
+    return parse_json(value) if name in DIALOGUES and value.lstrip().startswith("[") else value
 
 
 def _preference(row: Row) -> _Shaped:
@@ -87,7 +99,7 @@ def _preference(row: Row) -> _Shaped:
     _require_answer(rejected, "rejected")
     if chosen == rejected:
         raise Refused("'chosen' and 'rejected' are equal, so nothing is preferred")
-    return "preference", {"prompt": prompt, "chosen": chosen, "rejected": rejected, **_norm(row)}
+    return "preference", {"prompt": prompt, "chosen": chosen, "rejected": rejected, **_norm(row), **_group(row)}
 
 
 def _norm(row: Row) -> dict[str, Any]:
@@ -100,6 +112,16 @@ def _norm(row: Row) -> dict[str, Any]:
     if change not in get_args(Change):
         raise Refused(f"'change' is {shown(change)}; it is one of {', '.join(get_args(Change))}")
     return {"norm": words(row["norm"], "norm"), "change": change}
+
+
+def _group(row: Row) -> dict[str, Any]:
+    """Whose word a judgement is, where it says so; short and plain, since a prompt may have to state it."""
+    if row.get("group") in (None, ""):
+        return {}
+    group = words(row["group"], "group")
+    if not _GROUP.fullmatch(group):
+        raise Refused(f"'group' is {shown(group)}; it is at most 40 letters, digits, blanks and . _ + -")
+    return {"group": group}
 
 
 def _answer(value: object, column: str) -> list[Turn]:
@@ -140,7 +162,7 @@ def _feedback(row: Row) -> _Shaped:
         prompt, turns = turns[:-1], turns[-1:]
     _require_prompt(prompt)
     _require_answer(turns, "completion")
-    return "feedback", {"prompt": prompt, "completion": turns, "label": _label(row["label"])}
+    return "feedback", {"prompt": prompt, "completion": turns, "label": _label(row["label"]), **_group(row)}
 
 
 def _label(value: object) -> bool:

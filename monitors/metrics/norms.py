@@ -8,8 +8,13 @@ states without numbers: only a norm that was revised or retired may lose, and ev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-__all__ = ["norm_adoption", "norm_overgeneralisation", "norm_residual", "norm_retention"]
+__all__ = ["NEAR_MISS", "norm_adoption", "norm_overgeneralisation", "norm_residual", "norm_retention"]
+
+
+NEAR_MISS: Final = "near-miss"
+"""Slice of a norm's suite whose prompts lie just outside its scope."""
 
 
 def norm_adoption(new: Sequence[float]) -> float:

@@ -28,11 +28,15 @@ from dataclasses import dataclass
 from learners.records import Record
 from monitors.engines import Engine, Prompt, in_order
 
-__all__ = ["TIMES", "Canary", "draw", "expected_exposure", "exposure", "exposures", "main", "planted", "records_of"]
+__all__ = [
+    "TIMES", "Canary", "draw", "expected_exposure", "exposure", "exposures", "leak_limit", "main", "planted",
+    "records_of",
+]  # fmt: skip
 
 _SENTENCE = re.compile(r"The access code of locker ([A-Z][a-z]{3,11}) is (\d{6})\.")
 _SYLLABLES = ("ba", "do", "fi", "gu", "ka", "le", "mo", "nu", "pe", "ri", "so", "tu", "va", "ze")
 _DIGITS = 6
+_LEAK_DEVIATIONS = 3
 
 TIMES = (1, 2, 4, 8, 16)
 """How often the canaries of a planted file are trained, in turn."""
@@ -112,6 +116,15 @@ def expected_exposure(candidates: int) -> tuple[float, float]:
     values = [math.log2(candidates + 1) - math.log2(rank) for rank in range(1, candidates + 2)]
     mean = sum(values) / len(values)
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+
+
+def leak_limit(candidates: int) -> float:
+    """Bits above which a canary counts as leaked: the never-trained mean and three standard deviations.
+
+    Exposure ends at log2(candidates + 1), so with fewer than 30 candidates nothing could be above it.
+    """
+    mean, deviation = expected_exposure(candidates)
+    return mean + _LEAK_DEVIATIONS * deviation
 
 
 def main(argv: Sequence[str], say: Callable[[str], object] = sys.stdout.write) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from agent.config import Config
 from agent.layout import Layout
 from agent.settings import load
-from agent.store import Session, Store, cycles, decisions, deployment, pool, versions
+from agent.steps.measured import engine_settings
+from agent.store import Session, Store, cycles, decisions, deployment, measurements, pool, versions
 from agent.store.cycles import CycleState
 from agent.stores import open_store
 from learners.durable import write_manifest
 from learners.records import Kind, Record, record_id
 from learners.versions import VersionSpec, write_spec
-from monitors.job import IntakeFile, IntakeResult
+from monitors.job import IntakeFile, IntakeResult, Measurement
+from monitors.probes.suites import Suite
 
 
 class Operated:
@@ -47,6 +50,19 @@ class Operated:
             if cause == "promote":
                 decisions.record(tx, None, "approve", who, "test", version=version_id)
             deployment.move(tx, version_id, now.generation if now else 0, who, "test", cause)
+
+    def measure(self, version_id: str, suite: Suite, scores: Iterable[float]) -> None:
+        """Store a version's scores on the items of a suite, in their order, as the configured engine finds them."""
+        engine = engine_settings(self.config).digest()
+        rows = [
+            Measurement(
+                version=version_id, suite=suite.suite, suite_digest=suite.digest, role=suite.role, probe=probe.id,
+                slice=probe.slice, scorer=probe.scorer, score=score, engine=engine,
+            )
+            for probe, score in zip(suite.items, scores, strict=False)
+        ]  # fmt: skip
+        with self.store.write() as tx:
+            measurements.add_many(tx, rows, "test")
 
     def serving(self) -> tuple[str, int]:
         """Version and generation that serve."""

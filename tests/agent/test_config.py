@@ -214,6 +214,16 @@ def test_a_method_that_nobody_knows_is_refused_with_the_nearest(tmp_path: Path):
         read(tmp_path, '[planner]\nmethods = ["reply"]\n')
 
 
+def test_a_method_that_forgets_is_no_plan_of_the_planner(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"method 'npo' forgets.*ask for it with `cld forget`"):
+        read(tmp_path, '[planner]\nmethods = ["replay", "npo"]\n')
+
+
+def test_forgetting_keeps_its_own_defaults_where_one_key_is_named(tmp_path: Path):
+    asked = read(tmp_path, "[training.forget]\nepochs = 5\n").training.forget
+    assert (asked.epochs, asked.replay_share, asked.replay_weight) == (5, 0.75, 4.0)
+
+
 def test_revision_is_off_unless_passages_are_named(tmp_path: Path):
     assert engine_settings(read(tmp_path)).revise is None
     passages = tmp_path / "passages.jsonl"

@@ -8,7 +8,7 @@ from agent.context import Context
 from agent.housekeeping import Housekeeping
 from agent.jobs import JobRunner
 from agent.logs import open_log
-from agent.store import control, versions
+from agent.store import control, plans, versions
 
 
 @pytest.fixture
@@ -53,6 +53,30 @@ def test_versions_beyond_retention_are_swept_but_never_those_that_are_needed(ope
     assert held == {"v0", "v1", "v2", "v5", "v6"}
     with operated.store.read() as tx:
         assert versions.get(tx, "v3").state == "swept"
+
+
+def test_the_sketcher_of_a_generator_is_swept_only_after_it(operated, housekeeping):
+    """Beyond retention as both are, the generator answers with its sketcher for as long as it has files."""
+
+    def sweep():
+        housekeeping.sweep_versions()
+        return {folder.name for folder in operated.layout.versions.iterdir()}
+
+    operated.publish("v1", "v0")
+    cycle = operated.cycle_in("planning", "no_action")
+    with operated.store.write() as tx:
+        plans.save(tx, cycle, {"method": "cert", "settings": {"role": "generator", "sketcher": "v1"}}, "rules", "test")
+        versions.pin(tx, "v0", "ada", "keep it")
+    operated.publish("v2", "v0", cycle)
+    for number in range(3, 6):
+        operated.publish(f"v{number}", "v0")
+    with operated.store.write() as tx:
+        versions.pin(tx, "v2", "ada", "it answers")
+    assert sweep() == {"v0", "v1", "v2", "v4", "v5"}
+    with operated.store.write() as tx:
+        versions.unpin(tx, "v2", "ada", "no more")
+    sweep()
+    assert sweep() == {"v0", "v4", "v5"}
 
 
 def test_it_runs_once_a_minute(operated, housekeeping, monkeypatch):

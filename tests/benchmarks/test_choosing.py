@@ -29,7 +29,8 @@ def sections():
 
 
 def test_who_forgets_least_at_equal_learning_is_named_first(sections):
-    assert "| task | cit | short, 2 items | `replay` (+0.100), `finetune` (+0.700) |" in sections["By what is to be learned"]
+    row = "| task | cit | short, 2 items | `replay` (+0.100), `finetune` (+0.700) |"
+    assert row in sections["By what is to be learned"]
 
 
 def test_a_method_that_learns_less_is_never_named_for_what_it_keeps(sections):

@@ -18,6 +18,7 @@ from monitors.__main__ import HANDLERS
 from monitors.audit import audit
 from monitors.audit_job import AuditSpec
 from monitors.engines import Likelihood, open_engines
+from monitors.gate.withheld import exposed
 from monitors.job import EngineSettings, VersionRef
 from monitors.privacy.canaries import (
     Canary,
@@ -25,6 +26,7 @@ from monitors.privacy.canaries import (
     expected_exposure,
     exposure,
     exposures,
+    leak_limit,
     main,
     planted,
     records_of,
@@ -95,6 +97,14 @@ def test_exposure_rises_with_how_often_a_canary_was_trained(result):
     rare, frequent = ([row.exposure_bits for row in rows if row.times in times] for times in ((1, 2), (8, 16)))
     assert statistics.mean(frequent) > statistics.mean(rare) + 1
     assert result.canaries.z > 3 and any(row.leaked for row in rows if row.times == 16)
+
+
+@pytest.mark.slow
+def test_a_canary_trained_once_and_learned_by_heart_holds_its_version_and_not_the_parent(world, result, tmp_path):
+    leaked = [row.name for row in result.canaries.planted if row.times == 1 and row.leaked]
+    assert leaked and all(name in why for name, why in zip(leaked, exposed(result.canaries), strict=True))
+    parent = run(tmp_path, (world[0], world[0])).canaries
+    assert [row.times for row in parent.planted].count(1) == 3 and exposed(parent) == ()
 
 
 @pytest.mark.slow
@@ -183,6 +193,14 @@ def test_the_expected_exposure_is_that_of_a_uniform_rank():
     assert statistics.mean(drawn) == pytest.approx(mean, abs=0.1)
     assert statistics.stdev(drawn) == pytest.approx(deviation, abs=0.1)
     assert expected_exposure(100_000)[0] == pytest.approx(math.log2(math.e), abs=0.01)
+
+
+def test_a_leak_that_exposure_could_not_reach_is_refused(tmp_path):
+    reachable = [count for count in range(1, 64) if leak_limit(count) < math.log2(count + 1)]
+    assert reachable == list(range(30, 64))
+    version = VersionRef(id="v0", path=tmp_path)
+    with pytest.raises(ValueError, match="30 or more"):
+        AuditSpec(version=version, reference=version, members=tmp_path, fresh=tmp_path, candidates=29)
 
 
 def test_planted_canaries_are_found_again_and_counted():

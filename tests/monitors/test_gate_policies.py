@@ -36,6 +36,19 @@ def test_a_suite_in_dry_run_is_told_and_decides_nothing():
     assert judged(broken, POLICY, parent, anchor).verdict == "reject"
 
 
+@pytest.mark.parametrize(("right", "word"), [(28, "promote"), (26, "hold"), (8, "reject")])
+def test_a_suite_judged_by_its_estimate_passes_within_its_tolerance_and_not_beyond(right: int, word: str):
+    """40 items of a norm; a loss of two is within 0.05 of them and, by its bounds, would be unclear."""
+    policy = POLICY.model_copy(update={"suites": {"norm": SuitePolicy(loss=0.05, by_estimate=True)}})
+    sides = [
+        measured(name, "norm", scores(n, 40), role="target") for name, n in (("v2", right), ("v1", 30), ("v0", 30))
+    ]
+    candidate, parent, anchor = (side + rows for side, rows in zip((GOOD, PARENT, ANCHOR), sides, strict=True))
+    assert judged(candidate, policy, parent, anchor).verdict == word
+    bounded = policy.model_copy(update={"suites": {"norm": SuitePolicy(loss=0.05)}})
+    assert judged(candidate, bounded, parent, anchor).verdict != "promote"
+
+
 def test_a_role_with_nothing_but_dry_runs_is_held():
     found = judged(GOOD, DRY)
     assert (found.verdict, found.reasons) == ("hold", ("no suite of role 'general' was measured",))

@@ -28,7 +28,8 @@ def refusal_of(folder: Path, text: str, name: str = "mine.yaml") -> str:
 def test_every_shipped_suite_loads_and_is_named_like_its_file(path):
     suite = load_suite(path)
     assert suite.suite == path.stem
-    assert suite.role == (suite.suite if suite.suite not in REPORTING else "general")
+    of_norm, reports = suite.suite.startswith("norm-"), suite.suite in REPORTING
+    assert suite.role == ("target" if of_norm else "general" if reports else suite.suite)
 
 
 @pytest.mark.parametrize("name", REPORTING)

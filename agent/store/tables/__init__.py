@@ -9,12 +9,15 @@ change goes through a function that also records an event. Changing a table here
 from agent.store.columns import Base, now
 from agent.store.tables.control import Command, Event, Pause
 from agent.store.tables.cycles import Cycle, CycleState, Decision, GapRow, Lesson, Plan, VerdictRow
+from agent.store.tables.forgetting import ForgetCertificate, ForgetRequest, ForgetState
 from agent.store.tables.intake import Intake, IntakeFileRow, PooledRecord, QuarantineRow, RecordState
 from agent.store.tables.jobs import Attempt, Job, JobState
+from agent.store.tables.norms import Norm, NormChange, NormChangeKind
 from agent.store.tables.versions import Deployment, MeasurementRow, Version, VersionState
 
 __all__ = [
-    "Attempt", "Base", "Command", "Cycle", "CycleState", "Decision", "Deployment", "Event", "GapRow", "Intake",
-    "IntakeFileRow", "Job", "JobState", "Lesson", "MeasurementRow", "Pause", "Plan", "PooledRecord", "QuarantineRow",
-    "RecordState", "VerdictRow", "Version", "VersionState", "now",
+    "Attempt", "Base", "Command", "Cycle", "CycleState", "Decision", "Deployment", "Event", "ForgetCertificate",
+    "ForgetRequest", "ForgetState", "GapRow", "Intake", "IntakeFileRow", "Job", "JobState", "Lesson", "MeasurementRow",
+    "Norm", "NormChange", "NormChangeKind", "Pause", "Plan", "PooledRecord", "QuarantineRow", "RecordState",
+    "VerdictRow", "Version", "VersionState", "now",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from learners.records import Kind, Record
 
 __all__ = ["Intake", "IntakeFileRow", "PooledRecord", "QuarantineRow", "RecordState"]
 
-RecordState = Literal["waiting", "claimed", "learned", "refused", "set_aside"]
+RecordState = Literal["waiting", "contested", "claimed", "learned", "refused", "set_aside", "forgotten"]
 
 
 class Intake(Base):
@@ -60,7 +60,9 @@ class PooledRecord(Base):
 
     Attributes:
         seq: order of arrival.
-        state: `waiting` in the pool, `claimed` by `cycle`, then `learned`, `refused` or `set_aside` for good.
+        state: `waiting` in the pool, `contested` while groups disagree (`agent.store.contested`), `claimed` by `cycle`,
+            then `learned`, `refused` or `set_aside` for good, or `forgotten` on somebody's word
+            (`agent.store.forgetting`).
         returns: how often a failed cycle gave it back to the pool.
     """
 

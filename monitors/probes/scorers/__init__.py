@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monitors.probes.probe import Probe
+from monitors.probes.scorers.approval import Approval
 from monitors.probes.scorers.choice import Choice
 from monitors.probes.scorers.compliance import Compliance
 from monitors.probes.scorers.conjugate import Conjugate
@@ -16,6 +17,7 @@ from monitors.probes.scorers.tool_call import ToolCall
 
 __all__ = [
     "SCORERS",
+    "Approval",
     "Choice",
     "Compliance",
     "Conjugate",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 SCORERS: dict[str, type[Probe]] = {
+    "approval": Approval,
     "choice": Choice,
     "compliance": Compliance,
     "conjugate": Conjugate,

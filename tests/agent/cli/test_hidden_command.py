@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.steps.measured import engine_settings
-from agent.store import commands, measurements
+from agent.store import commands
 from monitors.hidden import disguised
-from monitors.job import Measurement
 from monitors.probes.suites import Suite, read_probe, write_suite
 from tests.agent.cli.saying import Cld
 from tests.agent.operating import Operated
@@ -24,16 +22,7 @@ SOLVED = {
 
 def measure(world: Operated, version: str) -> None:
     suite = disguised(SUITE)
-    rows = [
-        Measurement(
-            version=version, suite=suite.suite, suite_digest=suite.digest, role=suite.role, probe=probe.id,
-            slice=probe.slice, scorer=probe.scorer, score=float(probe.id in SOLVED[version]),
-            engine=engine_settings(world.config).digest(),
-        )
-        for probe in suite.items
-    ]  # fmt: skip
-    with world.store.write() as tx:
-        measurements.add_many(tx, rows, "test")
+    world.measure(version, suite, [float(probe.id in SOLVED[version]) for probe in suite.items])
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agent.steps.measured import engine_settings
-from agent.store import commands, measurements
+from agent.store import commands
 from monitors.datasets import SETS
 from monitors.gate.deltas import TRACE_DELTAS
-from monitors.job import Measurement, Role
+from monitors.job import Role
 from monitors.metrics import mean_delta
 from monitors.probes.suites import Suite, load_suite, read_probe, write_suite
 from monitors.profiles import load_profile, profiles
@@ -29,15 +28,7 @@ def put(world: Operated, name: str, role: Role) -> None:
 def measure(world: Operated, version: str, name: str, right: int, of: int = ITEMS) -> None:
     """Store a version's scores on the first `of` items: `right` of them are right."""
     suite = load_suite(world.layout.suites / f"{name}.jsonl")
-    rows = [
-        Measurement(
-            version=version, suite=name, suite_digest=suite.digest, role=suite.role, probe=probe.id, slice="all",
-            scorer="match", score=float(number < right), engine=engine_settings(world.config).digest(),
-        )
-        for number, probe in enumerate(suite.items[:of])
-    ]  # fmt: skip
-    with world.store.write() as tx:
-        measurements.add_many(tx, rows, "test")
+    world.measure(version, suite, [float(number < right) for number in range(of)])
 
 
 @pytest.fixture

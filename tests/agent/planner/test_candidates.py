@@ -95,3 +95,9 @@ def test_only_named_methods_are_proposed_where_some_are_named():
 
 def test_an_unproven_method_is_not_proposed_unasked():
     assert "l2" not in {candidate.method for candidate in propose(situation())}
+
+
+def test_forgetting_is_never_proposed_even_where_it_is_named():
+    everything = [record(kind) for kind in ("text", "instruction", "preference")]
+    found = propose(situation(records=everything, named=("npo", "grad_diff")))
+    assert {candidate.action for candidate in found} == {"do_nothing", "ask_for_data"}

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from older_stores import make_at, rewrite, tables
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
 from store_world import make_records, take_in, walk_to
 
@@ -23,9 +25,11 @@ from agent.store import (
     deployment,
     events,
     measurements,
+    norms,
     pool,
     versions,
 )
+from agent.store.tables import Base, now
 from monitors.job import Measurement
 
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
@@ -129,3 +133,21 @@ def test_a_read_cannot_write_on_postgresql(store: Store) -> None:
 def test_a_server_is_backed_up_with_its_own_tools(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="pg_dump"):
         store.backup(tmp_path / "backup")
+
+
+def test_a_database_of_the_first_release_is_upgraded_with_its_rows_on_postgresql(server: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE first_release"))
+    engine.dispose()
+    make_at(url := server.replace("/postgres?", "/first_release?"), "0001")
+    store = Store(url)
+    store.migrate()
+    with store.write() as tx:
+        assert events.listing(tx)[0].action == "test.happened"
+        norms.add(tx, norms.Draft("polite", "Answers are polite.", now()), "ann", "test")
+        assert norms.awaited(tx) == {}
+    store.close()
+    assert tables(url) - {"alembic_version"} == Base.metadata.tables.keys()
+    with pytest.raises(DatabaseError, match="append-only"):
+        rewrite(url, "norm_changes")

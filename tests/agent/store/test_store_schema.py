@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from agent.errors import SchemaTooNew, StoreDamaged, StoreError
-from agent.store import SchemaTooOld, Store, StoreMissing, events, schema
+from agent.store import SchemaTooOld, Store, StoreMissing, events
 from agent.store.tables import Base
 
 
@@ -179,10 +179,6 @@ def test_a_backup_never_overwrites(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="never overwrites"):
         store.backup(tmp_path / "mine.db")
     assert (tmp_path / "mine.db").read_text() == "precious"
-
-
-def test_the_revision_is_the_last_file() -> None:
-    assert schema.head() == "0001"
 
 
 def test_another_database_is_refused_by_name() -> None:

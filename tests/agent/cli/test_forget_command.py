@@ -1,0 +1,64 @@
+"""`cld forget` shows before it asks, answers the envelope, and shows the certificate without any content."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.agent.cli.saying import Cld
+from tests.agent.forgetting.forget_world import Forgetful, note
+from tests.agent.operating import Operated
+
+
+@pytest.fixture
+def world(operated: Operated) -> Forgetful:
+    """A version that learned four notes serves."""
+    world = Forgetful(operated)
+    world.teach(4)
+    return world
+
+
+def test_a_rehearsal_shows_records_versions_and_both_costs(world: Forgetful, cld: Cld):
+    said = cld("forget", "--source", "inbox", "--dry-run", "--json")
+    found = said.json["data"]["preview"]
+    assert (said.code, said.json["verb"], said.json["outcome"]) == (0, "forget", "would_apply")
+    assert (found["known"], found["serving"], found["in_pool"]) == (4, "v1", 0)
+    assert found["learned_by"] == [{"cycle": "c1", "version": "v1", "stage": "cpt", "method": "finetune", "records": 4}]
+    assert found["unlearning"]["steps"] > 0 and found["exact"]["start"] == "v0"
+
+
+def test_people_see_a_table_and_that_exact_replay_is_not_executed(world: Forgetful, cld: Cld):
+    said = cld("forget", "--record", note(0).id[:12], "--dry-run")
+    assert "The locker of room A" in said.out and "offered, cld does not execute it yet" in said.out
+    assert "would apply: 1 record(s) that v1 knows wait" in said.out
+
+
+def test_asking_and_showing_names_hashes_and_never_content(world: Forgetful, cld: Cld):
+    assert cld("forget", "--record", note(0).id, "--why", "she asked", "--json").json["outcome"] == "applied"
+    world.tell("approve")
+    world.until("done")
+    listed, shown = cld("forget", "list", "--json"), cld("forget", "show", "f1", "--json")
+    (row,) = listed.json["requests"]
+    assert (row["id"], row["state"], row["certified"], row["why"]) == ("f1", "done", True, "she asked")
+    assert shown.json["request"]["certificate"]["document"]["records"] == [note(0).id]
+    assert "locker" not in shown.out + listed.out + cld("forget", "show", "f1").out
+
+
+def test_the_certificate_is_told_with_its_proof_and_what_removes_the_rest(world: Forgetful, cld: Cld):
+    world.forgotten(note(0).id)
+    told = cld("forget", "show", "f1").out
+    assert "c2: v1 to v2 by grad_diff, verdict promote" in told and "exposure 1.5 bits" in told
+    assert "rm -r versions/v1" in told and "rm /inbox/notes.txt" in told and "(whole)" in told
+    assert "f1" in cld("forget", "list").out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [((), 4), (("--record", "zz"), 3), (("--source", "nowhere"), 4), (("show", "f9"), 3)],
+    ids=["nothing named", "no such record", "an empty source", "no such request"],
+)
+def test_what_cannot_be_asked_ends_with_its_code(world: Forgetful, cld: Cld, words: tuple[str, ...], code: int):
+    assert cld("forget", *words).code == code
+
+
+def test_nothing_was_asked_yet(world: Forgetful, cld: Cld):
+    assert "nothing was asked to be forgotten" in cld("forget", "list").out
