@@ -116,8 +116,10 @@ class TransformersEngine:
             going = [self._take(row, token) for row, token in zip(live, tokens.tolist(), strict=True)]
             if not any(going):
                 return
+            over = torch.tensor([not goes for goes in going], device=tokens.device)
+            tokens = tokens.masked_fill(over, self._encoder.ends[0])  # their own last token may be no word
             if going.count(False) * 4 >= len(going):
-                kept = torch.tensor([place for place, goes in enumerate(going) if goes], device=tokens.device)
+                kept = (~over).nonzero()[:, 0]
                 state.keep(kept)
                 tokens = tokens[kept]
                 live = [row for row, goes in zip(live, going, strict=True) if goes]

@@ -127,6 +127,12 @@ def test_each_tool_is_chosen_for_its_questions_and_none_for_others(base, lineage
     assert answered(lineage[1], quiet) == answered(base, quiet)
 
 
+def test_a_call_among_many_longer_answers_ends_without_being_read_on(base, lineage):
+    """Ended rows stay in a batch until a quarter of it has ended."""
+    quiet = list(KNOWN)[::2]
+    assert answered(lineage[0], [PLACES[0], *quiet]) == ["CALL lookup", *answered(base, quiet)]
+
+
 def test_rows_taken_off_leave_their_base_and_its_ends_of_answers(base, lineage):
     loaded = weights.load(lineage[1])
     plain = weights.load(base)
