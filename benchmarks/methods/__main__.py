@@ -112,7 +112,7 @@ def _tell(found: Comparison, console: Console, results: Path, *, publish: bool) 
         return
     drawn = plots.draw(found, pages.PAGE.parent / "benchmarks")
     published.keep(found, published.folder(pages.PAGE))
-    pages.write_section(f"methods-{found.setup.stage}-{found.setup.stream}", report.section(found, _command(), drawn))
+    pages.write_section(f"methods-{found.setup.name}", report.section(found, _command(), drawn))
 
 
 def _command() -> str:

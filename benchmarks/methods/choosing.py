@@ -82,9 +82,10 @@ def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
         for row in (*able, *behind)
     ]  # fmt: skip
     tests = found.setup.test_items * len(found.results[0].tasks)
+    setup = found.setup
     head = (
-        f"## Measured: stage {found.setup.stage}, {found.setup.stream}\n\n{described(found.setup)} A mean over {tests} "
-        f"items has a standard error of up to {0.5 / sqrt(tests):.2f}: smaller differences say little.\n\n"
+        f"## Measured: stage {setup.stage}, {setup.stream}, {setup.items} items\n\n{described(setup)} A mean over "
+        f"{tests} items has a standard error of up to {0.5 / sqrt(tests):.2f}: smaller differences say little.\n\n"
     )
     columns = ("method", "keeps up", "learning accuracy", "forgetting", "time, plain = 1", "needs", "served as")
     return head + _grid(columns, cells)

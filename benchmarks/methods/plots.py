@@ -25,7 +25,7 @@ def draw(found: Comparison, folder: Path) -> list[str]:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "cld"  # equal results give equal files
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"methods-{found.setup.stage}-{found.setup.stream}"
+    name = f"methods-{found.setup.name}"
     drawn: dict[str, Callable[[Comparison, Any], None]] = {
         f"{name}-accuracy.svg": _accuracy,
         f"{name}-forgetting.svg": _forgetting,

@@ -48,7 +48,7 @@ def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
     lines += ["| " + " | ".join(cells) + " |" for cells in rows]
     failures = [f"- `{method}`, order {order}: {why}" for (method, order), why in sorted(found.failed.items())]
     parts = [
-        f"## Methods, stage {found.setup.stage}: {found.setup.stream}",
+        f"## Methods, stage {found.setup.stage}: {found.setup.stream}, {found.setup.items} items",
         f"`{command}`",
         f"{described(found.setup)} {_LEGEND} {_machine(found)}".rstrip(),
         "\n".join(lines),

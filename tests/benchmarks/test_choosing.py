@@ -35,11 +35,11 @@ def test_who_forgets_least_at_equal_learning_is_named_first(sections):
 
 def test_a_method_that_learns_less_is_never_named_for_what_it_keeps(sections):
     assert "o_lora" not in sections["By what is to be learned"]
-    assert "| `o_lora` | no | 0.500 | 0.000 |" in sections["Measured: stage cit, short"]
+    assert "| `o_lora` | no | 0.500 | 0.000 |" in sections["Measured: stage cit, short, 2 items"]
 
 
 def test_small_differences_are_told_from_noise(sections):
-    assert "A mean over 100 items has a standard error of up to 0.05" in sections["Measured: stage cit, short"]
+    assert "A mean over 100 items has a standard error of up to 0.05" in sections["Measured: stage cit, short, 2 items"]
 
 
 def test_what_was_not_measured_is_said(sections):
