@@ -2,10 +2,10 @@
 
 Rules of feasibility, in order: Table 2 of Wu et al. 2024 (which kind of information which stage can update), the
 data at hand (a method learns all of a selection, so pairs beside judged answers go to one that learns both), what the
-method needs, the limits, and the gate (a plan whose predicted loss the gate would reject is not worth its energy). Only
-methods marked `planned` are proposed: those that kept their promise in whole cycles on a real model; the others train
-where an operator or a benchmark names them. Predictions start from the method table's priors and move with the lessons
-of past cycles.
+method needs, the limits, the gate (a plan whose predicted loss the gate would reject is not worth its energy), and that
+no other of its stage is predicted to do better in something and worse in nothing. Only methods marked `planned` are
+proposed: those that kept their promise in whole cycles on a real model; the others train where an operator or a
+benchmark names them. Predictions start from the method table's priors and move with the lessons of past cycles.
 """
 
 from __future__ import annotations
@@ -86,14 +86,30 @@ class Situation:
 
 def propose(situation: Situation) -> tuple[Candidate, ...]:
     """Every candidate, best predicted value first; `do_nothing` and `ask_for_data` are always among them."""
-    trained = (
+    trained = [
         _candidate(situation, stage, name, method)
         for stage in _UNTREATED_LOSS  # the stages that learn: what is forgotten, a person asks for
         for name, method in methods().items()
         if stage in method.stages and (name in situation.named if situation.named else method.planned)
-    )
+    ]
     idle = (_do_nothing(situation), _ask_for_data(situation))
-    return tuple(sorted((*trained, *idle), key=lambda candidate: candidate.value, reverse=True))
+    candidates = (*(_beaten(one, trained) for one in trained), *idle)
+    return tuple(sorted(candidates, key=lambda candidate: candidate.value, reverse=True))
+
+
+def _beaten(one: Candidate, others: Sequence[Candidate]) -> Candidate:
+    """The candidate; refused where another of its stage is predicted to do no worse in anything, and better in some."""
+    for other in others:
+        if other.stage == one.stage and not one.refused and not other.refused and _dominates(other, one):
+            why = f"{other.id} is predicted to gain no less, to lose no more and to cost no more"
+            return one.model_copy(update={"refused": why})
+    return one
+
+
+def _dominates(one: Candidate, other: Candidate) -> bool:
+    ours = (one.predicted_gain, -one.predicted_loss, -one.cost_tokens)
+    theirs = (other.predicted_gain, -other.predicted_loss, -other.cost_tokens)
+    return ours != theirs and all(mine >= its for mine, its in zip(ours, theirs, strict=True))
 
 
 def _candidate(situation: Situation, stage: Stage, name: str, method: MethodInfo) -> Candidate:

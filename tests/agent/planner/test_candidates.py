@@ -88,6 +88,15 @@ def test_a_method_that_lost_much_before_is_predicted_to_lose_more():
     assert after.predicted_gain < before.predicted_gain
 
 
+def test_what_another_beats_in_everything_is_refused_until_lessons_say_otherwise():
+    named = ("l2", "ewc", "replay")  # ewc costs more than l2 and is expected to forget as much
+    before = by_id(propose(situation(named=named)))
+    assert (before["cpt.ewc"].refused or "").startswith("cpt.l2 is predicted to gain no less")
+    assert before["cpt.l2"].refused is None is before["cpt.replay"].refused  # cheaper, and forgets less
+    better = [Outcome("cpt", "ewc", gain=0.9, loss=0.0)] * 3
+    assert by_id(propose(situation(named=named, outcomes=better)))["cpt.ewc"].refused is None
+
+
 def test_only_named_methods_are_proposed_where_some_are_named():
     trained = {c.method for c in propose(situation(named=("l2", "replay"))) if c.action == "train"}
     assert trained == {"l2", "replay"}
