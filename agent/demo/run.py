@@ -111,13 +111,19 @@ class _Stage:
             self._command("approve", f"c{number}", "refusing harmful requests is our norm")
         self._wait("the cycle ends", lambda: self._ended(number) or self._held(number))
         if self._held(number):
-            self._check(f"act {number}: the gate is clear", False, "held for a person")
-            self._command("reject", f"c{number}", "the demo expects a clear verdict")
+            self._decide(number, act)
         row = self._row(number)
         self.screen.row(row)
         self._check(f"act {number}: {act.folder} ends as {act.ending}", row.ending == act.ending, row.ending)
         wanted = f"v{number}" if act.ending == "done" else before
         self._check(f"act {number}: {wanted} serves", self._serving() == wanted, str(self._serving()))
+
+    def _decide(self, number: int, act: Act) -> None:
+        """What the gate held: right for what must not serve, and a person refuses it; wrong for what was to be done."""
+        asked = act.ending == "rejected"
+        self._check(f"act {number}: the gate {'refuses or holds' if asked else 'is clear'}", asked, "held for a person")
+        why = "it would undo the norm" if asked else "the demo expects a clear verdict"
+        self._command("reject", f"c{number}", why)
 
     def _roll_back(self) -> None:
         """The operator goes back one version, in one transaction."""

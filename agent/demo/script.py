@@ -20,7 +20,7 @@ class Act:
 
     Attributes:
         folder: subfolder of `STREAM` that is copied into the inbox.
-        ending: how its cycle must end.
+        ending: how its cycle must end; what must end as rejected may be held by the gate, and then a person refuses it.
         approved: whether a person's approval of the plan is part of the act.
     """
 

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from agent.demo import run as demo
+from agent.demo.report import Report
+from agent.demo.script import Act
+from agent.demo.show import Screen
 from agent.errors import CldError, Refused
+from agent.layout import Layout
 
 
 @pytest.fixture
@@ -51,3 +55,15 @@ def test_a_folder_that_is_no_demos_is_refused_and_kept(tmp_path: Path):
     with pytest.raises(Refused, match="not a demo's data root"):
         demo.run(tmp_path, tmp_path / "report.json")
     assert (tmp_path / "mine.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize(("ending", "right"), [("rejected", True), ("done", False)])
+def test_holding_is_right_for_what_must_not_serve_and_wrong_for_what_was_to_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: Any, right: bool
+):
+    said: list[str] = []
+    monkeypatch.setattr(demo._Stage, "_command", lambda *told: said.append(" ".join(told[1:])))  # pyright: ignore
+    nothing: Any = None
+    stage = demo._Stage(Layout(tmp_path), nothing, nothing, Screen(), Report())  # pyright: ignore[reportPrivateUsage]
+    stage._decide(4, Act("4-harmful", "A batch", ending))  # pyright: ignore[reportPrivateUsage]
+    assert [check.ok for check in stage.report.checks] == [right] and said[0].startswith("reject c4")
