@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Kind", "Record", "read_records", "record_id", "write_records"]
+__all__ = ["Kind", "Record", "evenly", "read_records", "record_id", "write_records"]
+
+_Item = TypeVar("_Item")
 
 Kind = Literal["text", "instruction", "preference", "tool", "feedback"]
 
@@ -68,3 +70,10 @@ def write_records(path: Path, records: Iterable[Record]) -> int:
             file.write(record.model_dump_json() + "\n")
             count += 1
     return count
+
+
+def evenly(items: Sequence[_Item], most: int) -> list[_Item]:
+    """At most `most` items, evenly from first to last."""
+    if len(items) <= most:
+        return list(items)
+    return [items[place * len(items) // most] for place in range(most)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from learners.failures import InvalidInput
-from learners.records import Record, read_records
+from learners.records import Record, evenly, read_records
 from monitors.audit_job import (
     AuditResult,
     AuditSpec,
@@ -103,8 +103,8 @@ def _questions(asked: AuditSpec) -> _Questions:
     except SuiteError as error:
         raise InvalidInput(str(error)) from error
     return _Questions(
-        members=_spread(plain, asked.most_records),
-        fresh=_spread(list(read_records(asked.fresh)), asked.most_records),
+        members=evenly(plain, asked.most_records),
+        fresh=evenly(list(read_records(asked.fresh)), asked.most_records),
         planted=canaries,
         controls=draw(asked.controls, f"{asked.seed} controls"),
         strings=rare_strings(plain, asked.most_strings),
@@ -186,10 +186,3 @@ def _min_k_auc(after: _Findings) -> float | None:
     members, fresh = ([min_k(found) for found in side] for side in (after.members, after.fresh))
     known = [[signal for signal in side if signal is not None] for side in (members, fresh)]
     return auc(*known) if list(map(len, known)) == [len(members), len(fresh)] else None
-
-
-def _spread(records: Sequence[Record], most: int) -> list[Record]:
-    """At most `most` records, evenly from first to last."""
-    if len(records) <= most:
-        return list(records)
-    return [records[place * len(records) // most] for place in range(most)]

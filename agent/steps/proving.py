@@ -18,7 +18,7 @@ from agent.planner.plan import Plan
 from agent.steps import auditing, measured
 from agent.store import events, plans, pool
 from agent.store.cycles import Cycle
-from learners.records import Record, write_records
+from learners.records import evenly, write_records
 from monitors.forgetting_job import ProveSpec
 
 __all__ = ["FAILED", "advance"]
@@ -60,7 +60,7 @@ def _order(context: Context, cycle: Cycle, folder: Path) -> ProveSpec:
         clean = trace(tx, plan.records).clean
         count = min(rules.most_records, max(rules.neighbours, len(records)))
         neighbours = kept(tx, records, count).records
-    write_records(folder / "forgotten.jsonl", _spread(records, rules.most_records))
+    write_records(folder / "forgotten.jsonl", evenly(records, rules.most_records))
     write_records(folder / "neighbours.jsonl", neighbours)
     return ProveSpec(
         version=measured.reference(context.layout, cycle.candidate or ""),
@@ -72,10 +72,3 @@ def _order(context: Context, cycle: Cycle, folder: Path) -> ProveSpec:
         fills=rules.fills,
         seed=context.config.training.seed,
     )
-
-
-def _spread(records: list[Record], most: int) -> list[Record]:
-    """At most `most` records, evenly from first to last."""
-    if len(records) <= most:
-        return records
-    return [records[place * len(records) // most] for place in range(most)]

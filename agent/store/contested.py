@@ -16,8 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from agent.store import events
-from agent.store.decisions import PROGRAMS
-from agent.store.errors import UnnamedChange
+from agent.store.decisions import require_person
 from agent.store.once import chunks
 from agent.store.tables import Event, PooledRecord, RecordState
 
@@ -84,8 +83,7 @@ def decide(tx: Session, prompt: str, group: str | None, who: str, why: str) -> D
     Raises:
         UnnamedChange: `who` is not a person's name.
     """
-    if not who.strip() or who.strip().lower() in PROGRAMS:
-        raise UnnamedChange(f"{who!r} cannot settle a disagreement: a person's name is needed (`--as NAME`)")
+    require_person(who, "settle a disagreement")
     row = events.record(tx, _DECIDED, prompt, who, why, group=group)
     return Decision(group, who, why, row.at)
 

@@ -11,12 +11,25 @@ from agent.store import events
 from agent.store.errors import UnnamedChange
 from agent.store.tables import Decision
 
-__all__ = ["PROGRAMS", "Decision", "Word", "latest_of", "of_cycle", "record"]
+__all__ = ["Decision", "Word", "latest_of", "of_cycle", "record", "require_person"]
 
 Word = Literal["approve", "reject"]
 
-PROGRAMS: Final = frozenset({"daemon", "gate", "planner", "rules", "model", "cld"})
+_PROGRAMS: Final = frozenset({"daemon", "gate", "planner", "rules", "model", "cld"})
 """Names that are no person's, so none of them may approve (promise P3)."""
+
+
+def require_person(who: str, deed: str) -> None:
+    """What only a person may do is done under a person's name.
+
+    Args:
+        deed: what `who` cannot do otherwise, for the message.
+
+    Raises:
+        UnnamedChange: `who` is nobody, or a program.
+    """
+    if not who.strip() or who.strip().lower() in _PROGRAMS:
+        raise UnnamedChange(f"{who!r} cannot {deed}: a person's name is needed (`--as NAME`)")
 
 
 def record(tx: Session, cycle: str | None, decision: Word, who: str, why: str, version: str | None = None) -> Decision:
@@ -29,8 +42,7 @@ def record(tx: Session, cycle: str | None, decision: Word, who: str, why: str, v
     Raises:
         UnnamedChange: `who` is not a person's name.
     """
-    if not who.strip() or who.strip().lower() in PROGRAMS:
-        raise UnnamedChange(f"{who!r} cannot {decision}: a person's name is needed (`--as NAME`)")
+    require_person(who, decision)
     row = Decision(cycle=cycle, version=version, decision=decision, who=who, why=why)
     tx.add(row)
     tx.flush()

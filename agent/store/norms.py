@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from agent.errors import NotFound, Refused
 from agent.store import events
-from agent.store.decisions import PROGRAMS
-from agent.store.errors import Conflict, UnnamedChange
+from agent.store.decisions import require_person
+from agent.store.errors import Conflict
 from agent.store.tables import Norm, NormChange, NormChangeKind, PooledRecord
 from learners.nearest import did_you_mean
 
@@ -98,7 +98,7 @@ def add(tx: Session, draft: Draft, who: str, why: str) -> Norm:
         Conflict: another norm has its name.
         UnnamedChange: `who` is not a person's name.
     """
-    _require_person(who, "add")
+    require_person(who, "add a norm")
     found = find(tx, draft.id)
     if found is not None and found.supersedes is None and _same(found, draft):
         return found
@@ -114,7 +114,7 @@ def revise(tx: Session, old: str, draft: Draft, who: str, why: str) -> Norm:
         Conflict: another norm has the draft's name.
         UnnamedChange: `who` is not a person's name.
     """
-    _require_person(who, "revise")
+    require_person(who, "revise a norm")
     found, closed = find(tx, draft.id), get(tx, old)
     if found is not None and found.supersedes == old and _same(found, draft):
         return found
@@ -130,7 +130,7 @@ def retire(tx: Session, norm: str, at: datetime, who: str, why: str) -> Norm:
         Refused: it was closed before, or begins no earlier than `at`.
         UnnamedChange: `who` is not a person's name.
     """
-    _require_person(who, "retire")
+    require_person(who, "retire a norm")
     _close(tx, get(tx, norm), at, "retired")
     _commit(tx, NormChange(norm=norm, change="retire", effective=at, who=who, why=why))
     return get(tx, norm)
@@ -158,11 +158,6 @@ def put_back(tx: Session, norm: str, changes: Sequence[NormChangeKind], who: str
 
 def _aside(which: ColumnElement[bool]) -> ColumnElement[bool]:
     return (PooledRecord.state == "set_aside") & (PooledRecord.kind == "preference") & which
-
-
-def _require_person(who: str, change: NormChangeKind) -> None:
-    if not who.strip() or who.strip().lower() in PROGRAMS:
-        raise UnnamedChange(f"{who!r} cannot {change} a norm: a person's name is needed (`--as NAME`)")
 
 
 def _same(norm: Norm, draft: Draft) -> bool:

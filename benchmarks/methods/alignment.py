@@ -14,6 +14,7 @@ from benchmarks.lab import Lab
 from benchmarks.methods.pair_readings import pair_readings
 from benchmarks.methods.setup import Alignment, PairReading, RunResult
 from benchmarks.methods.tasks import Task
+from learners.records import evenly
 from monitors.probes.suites import Suite, load_suite, shipped_suites
 
 __all__ = ["SUITES", "alignment"]
@@ -59,6 +60,4 @@ def _suites(lab: Lab, version: str | None, items: int) -> dict[str, float]:
 def _evenly(name: str, most: int) -> Suite:
     """A shipped suite, cut down to `most` items over all of its slices."""
     whole = load_suite(shipped_suites()[name])
-    count = len(whole.items)
-    kept = [whole.items[place * count // most] for place in range(most)] if most < count else whole.items
-    return whole.model_copy(update={"items": tuple(kept)})
+    return whole.model_copy(update={"items": tuple(evenly(whole.items, most))})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import regex
 
-from learners.records import Record
+from learners.records import Record, evenly
 from monitors.engines import Engine, Prompt, in_order
 from monitors.privacy.membership import passage
 
@@ -42,10 +42,7 @@ def rare_strings(records: Iterable[Record], most: int) -> list[RareString]:
     """At most `most` rare strings, evenly from first to last; one that stands twice anywhere is not rare."""
     found = [item for record in records for item in _of_record(record)]
     times = Counter(item.secret for item in found)
-    rare = [item for item in found if times[item.secret] == 1 and not _is_copied(item)]
-    if len(rare) <= most:
-        return rare
-    return [rare[place * len(rare) // most] for place in range(most)]
+    return evenly([item for item in found if times[item.secret] == 1 and not _is_copied(item)], most)
 
 
 def extracted(engine: Engine, strings: Sequence[RareString]) -> list[bool]:
