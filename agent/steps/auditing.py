@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from agent import disagreement
-from agent.context import DAEMON, Context
-from agent.jobs import JobFailed
+from agent.context import Context
 from agent.planner.plan import Plan
-from agent.steps import canaries, looks, measured, measuring
-from agent.store import Session, events, jobs, plans, pool
+from agent.steps import canaries, looks, measured, measuring, side_jobs
+from agent.store import Session, jobs, plans, pool
 from agent.store.cycles import Cycle
 from learners.records import Record, write_records
 from monitors.audit_job import AuditSpec
@@ -47,24 +46,14 @@ def audited(context: Context, cycle: Cycle) -> bool:
     def build(folder: Path) -> AuditSpec:
         return _order(context, cycle, folder)
 
-    try:
-        answer = context.jobs.ensure(
-            f"{cycle.id}-{canaries.AUDIT}", "monitors", "audit", build, cycle=cycle.id, step=canaries.AUDIT
-        )
-    except JobFailed as failure:
-        with context.store.write() as tx:
-            events.record(tx, FAILED, cycle.candidate, DAEMON, str(failure), cycle=cycle.id)
-        context.log.warning(f"{cycle.candidate} could not be audited: {failure}", action=FAILED, cycle=cycle.id)
-        return True
-    return answer is not None
+    return side_jobs.ended(context, cycle, canaries.AUDIT, "audit", build, action=FAILED, deed="audited")
 
 
 def _settled(context: Context, cycle: Cycle) -> bool:
     """Whether measuring has begun, which the audit comes before, or the audit was given up."""
     with context.store.read() as tx:
-        if any(job.id == looks.job_id(cycle, 1) for job in jobs.of_cycle(tx, cycle.id)):
-            return True
-        return any(event.action == FAILED for event in events.listing(tx, subject=cycle.candidate))
+        begun = any(job.id == looks.job_id(cycle, 1) for job in jobs.of_cycle(tx, cycle.id))
+    return begun or side_jobs.given_up(context, cycle, FAILED)
 
 
 def _order(context: Context, cycle: Cycle, folder: Path) -> AuditSpec:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.context import DAEMON, Context
+from agent.context import Context
 from agent.forgetting.closing import PROVING
 from agent.forgetting.kept import kept
 from agent.forgetting.lineage import trace
-from agent.jobs import JobFailed
 from agent.planner.plan import Plan
-from agent.steps import auditing, measured
-from agent.store import events, plans, pool
+from agent.steps import auditing, measured, side_jobs
+from agent.store import plans, pool
 from agent.store.cycles import Cycle
 from learners.records import evenly, write_records
 from monitors.forgetting_job import ProveSpec
@@ -35,21 +34,13 @@ def proven(context: Context, cycle: Cycle) -> bool:
     """Whether nothing of the proof is left to do: nothing was to be forgotten, or it is done or given up."""
     if cycle.stage != "forget" or cycle.candidate is None or cycle.parent is None:
         return True
-    with context.store.read() as tx:
-        if any(event.action == FAILED for event in events.listing(tx, subject=cycle.candidate)):
-            return True
+    if side_jobs.given_up(context, cycle, FAILED):
+        return True
 
     def build(folder: Path) -> ProveSpec:
         return _order(context, cycle, folder)
 
-    try:
-        answer = context.jobs.ensure(f"{cycle.id}-{PROVING}", "monitors", "prove", build, cycle=cycle.id, step=PROVING)
-    except JobFailed as failure:
-        with context.store.write() as tx:
-            events.record(tx, FAILED, cycle.candidate, DAEMON, str(failure), cycle=cycle.id)
-        context.log.warning(f"{cycle.candidate} could not be proven: {failure}", action=FAILED, cycle=cycle.id)
-        return True
-    return answer is not None
+    return side_jobs.ended(context, cycle, PROVING, "prove", build, action=FAILED, deed="proven")
 
 
 def _order(context: Context, cycle: Cycle, folder: Path) -> ProveSpec:
