@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 
 from agent.config import Config
 from agent.layout import Layout
+from learners import launch_config
 
 __all__ = ["Check", "examine", "worst"]
 
@@ -196,6 +197,17 @@ def _gpu(_layout: Layout, _config: Config) -> Iterator[Check]:
     yield Check("gpu", "ok", ", ".join(devices) or "none; the CPU is used")
 
 
+def _processes(layout: Layout, config: Config) -> Iterator[Check]:
+    if config.workers.accelerate_config is None:
+        return
+    path = layout.root / config.workers.accelerate_config
+    wrong = launch_config.faults(path)
+    for fault in wrong:
+        yield Check("training processes", "fail", fault.finding, fault.fix)
+    if not wrong:
+        yield Check("training processes", "ok", str(path))
+
+
 def _engine(_layout: Layout, config: Config) -> Iterator[Check]:
     engine = config.engine
     if engine.kind == "openai":
@@ -225,12 +237,12 @@ def _interpreter(python: str, *, vllm: bool) -> Check:
 def _harness(_layout: Layout, config: Config) -> Iterator[Check]:
     tasks = [name for name in config.probes.suites if name.startswith("lm_eval: ")]
     if tasks and importlib.util.find_spec("lm_eval") is None:
-        yield Check("lm-eval", "fail", f"not installed; needed for {', '.join(tasks)}", f"{_INSTALL} 'cld[lm-eval]'")
+        yield Check("lm-eval", "fail", f"not installed; needed for {', '.join(tasks)}", f"{_INSTALL} -e '.[lm-eval]'")
     elif tasks:
         yield Check("lm-eval", "ok", importlib.metadata.version("lm-eval"))
 
 
 _CHECKS: Final[tuple[Callable[[Layout, Config], Iterator[Check]], ...]] = (
     _python, _packages, _model, _embedder, _folders, _disk, _memory, _cores, _sqlite, _clock, _gpu,
-    _engine, _harness,
+    _processes, _engine, _harness,
 )  # fmt: skip

@@ -2,8 +2,8 @@
 
 Is `accelerate launch --config_file CONFIG -m learners JOB_DIR` with what a worker promises added: it dies with its
 supervisor and its processes die with it, they import nothing from the current folder, and they listen on a free port of
-this machine. What runs on several machines is not a worker. A stage that is not shared out (alignment, forgetting)
-becomes `python -m learners JOB_DIR`, one process. Called by `agent.workers` in place of that.
+this machine. What runs on several machines is not a worker. Called by `agent.workers` in place of
+`python -m learners JOB_DIR`.
 
 On CPUs the file says `distributed_type: MULTI_GPU` with `use_cpu: true`: for `MULTI_CPU` accelerate wants MPI, and
 starts a single process without it.
@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from learners import confinement, ranks
-from learners.job import JobRequest
+from learners.durable import write_atomic
+from learners.failures import InvalidInput, classify
+from learners.launch_config import faults
 from learners.meter import Meter
-from learners.stages import stage_info
 
 __all__ = ["main"]
 
@@ -39,24 +40,22 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m learners.launch ACCELERATE_CONFIG JOB_DIR\n")
         return _WRONG_ARGUMENTS
     config, folder = (Path(argument) for argument in argv)
-    if not config.is_file():
-        sys.stderr.write(f"{str(config)!r} is no file; write one with `accelerate config --config_file PATH`\n")
-        return _FAILED
+    if wrong := faults(config):
+        return _refused("; ".join(f"{one.finding}: {one.fix}" for one in wrong), folder)
     try:
         confinement.bind_to_parent()
     except confinement.Orphaned as error:
         sys.stderr.write(f"{error}\n")
         return _ORPHANED
-    if not _shared_out(folder):
-        worker = [sys.executable, "-P", "-u", "-X", "faulthandler", "-m", "learners", str(folder)]
-        os.execv(sys.executable, worker)  # noqa: S606 - stays the process that the supervisor knows
     return _launch(config, folder)
 
 
-def _shared_out(folder: Path) -> bool:
-    """Whether the job's stage can be: trl gathers what it says of pairs, say, and wants equal parts."""
-    spec = JobRequest.model_validate_json((folder / "job.json").read_bytes()).spec
-    return stage_info(spec["stage"]).shared_out
+def _refused(why: str, folder: Path) -> int:
+    """Leave the failure where the supervisor looks for it."""
+    sys.stderr.write(f"{why}\n")
+    failed = classify(InvalidInput(f"workers.accelerate_config: {why}"))
+    write_atomic(folder / "failure.json", failed.model_dump_json(indent=2))
+    return _FAILED
 
 
 def _environment() -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import torch
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback
@@ -27,6 +28,7 @@ from learners.methods.contract import Moment, Recipe, Settings, Step
 from learners.parts.mix import Batch
 from learners.parts.schedule import warm_hold_decay
 from learners.parts.views import AnyRow, Form, Row
+from learners.together import average_gradients, unwrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, TrainerControl, TrainerState, TrainingArguments
@@ -89,13 +91,18 @@ class Extended:
         # Among several processes, accelerate would hand out whole steps; here each takes its part of every step.
         return steps if ranks.count() > 1 else self.accelerator.prepare(steps)  # pyright: ignore
 
+    @property
+    def _parted(self) -> bool:
+        """Whether each of several processes gets a part of a batch, and its loss a weight; else it has all of it."""
+        return ranks.count() > 1 and self.work.form == "rows" and not self.work.recipe.whole
+
     def _batch(self, steps: list[Batch]) -> dict[str, Any]:
         joined = self.work.recipe.joined
-        step, counts = ranks.part(steps[0], joined=joined)
+        step, counts = ranks.part(steps[0], joined=joined) if self._parted else (steps[0], True)
         batch = self._new(step.new, step.replayed if joined else ())
         if step.replayed and not joined:
             batch["rehearsal"] = self._rows([self.work.remembered[index] for index in step.replayed])
-        if ranks.count() > 1:
+        if self._parted:
             weight = self._learned(step) * ranks.count() / self._learned(steps[0]) if counts else 0.0
             batch["weight"] = torch.tensor(weight)
         return batch
@@ -120,6 +127,15 @@ class Extended:
         """What the last step was, beside its loss; shown with the progress."""
         return {}
 
+    def training_step(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """trl's; data-parallel processes average their gradients when all of them are there."""
+        if not isinstance(model, DistributedDataParallel):
+            return super().training_step(model, *args, **kwargs)  # pyright: ignore
+        with model.no_sync():
+            loss = super().training_step(model, *args, **kwargs)  # pyright: ignore
+        average_gradients(unwrapped(model))  # pyright: ignore
+        return loss
+
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The stage's loss, or what the method puts in its place, plus the method's terms, watched."""
         rehearsal, weight = inputs.pop("rehearsal", None), inputs.pop("weight", None)
@@ -130,11 +146,13 @@ class Extended:
             loss = loss + term(self.model, step)  # pyright: ignore - among several processes `model` wraps it
         if weight is not None:
             loss = loss * weight
-        read = _tokens(step.new) if weight is None or float(weight) else 0
-        if rehearsal and ranks.rank() == 0:  # every process went through the same ones
-            read += _tokens(rehearsal)
-        self._tell(float(loss.detach()), read)
+        self._tell(float(loss.detach()), self._read(step, counts=weight is None or float(weight) > 0))
         return loss
+
+    def _read(self, step: Step, *, counts: bool) -> int:
+        """Tokens of a step that no other process counts."""
+        own = _tokens(step.new) if counts and (self._parted or ranks.rank() == 0) else 0
+        return own + (_tokens(step.rehearsal) if step.rehearsal and ranks.rank() == 0 else 0)
 
     def _tell(self, loss: float, tokens: int) -> None:
         """Watch and count; among several processes, what they found together."""

@@ -6,7 +6,8 @@ that is the method's (`Recipe.reward`). Called by `learners.trainer`; the step i
 
 Deterministic like the other trainers: answers are sampled from torch's random state, which starts from the seed and is
 part of every checkpoint, as are the answers of a rollout that several steps learn from. So a run that was killed and
-resumed samples the same answers and ends with the same weights.
+resumed samples the same answers and ends with the same weights. Of several processes each samples all answers, the
+first one's count, and what follows is read together: sampling is not shared out, as a batch is drawn as one.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from transformers import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from trl.trainer.utils import add_fused_lm_head
 
+from learners import ranks
 from learners.failures import InvalidInput
 from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
 from learners.parts.rewards import Answer
+from learners.together import Together
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -95,8 +99,7 @@ class PromptTrainer(Extended, GRPOTrainer):
         """Sample answers, or take those of the steps before; in place of trl's, which forgets them in a checkpoint."""
         state, device = self.work.recipe.state, self.accelerator.device
         if self.state.global_step % self.num_iterations == 0:
-            sampled = self._generate_and_score_completions(generation_batch["asked"])
-            sampled |= self._weighed(sampled)
+            sampled = self._sampled(generation_batch["asked"])
             for name in [name for name in state if name.startswith(_ROLLOUT)]:
                 del state[name]
             state.update({_ROLLOUT + name: value for name, value in sampled.items()})
@@ -106,6 +109,24 @@ class PromptTrainer(Extended, GRPOTrainer):
         if "rehearsal" in generation_batch:
             inputs["rehearsal"] = {name: value.to(device) for name, value in generation_batch["rehearsal"].items()}
         return inputs
+
+    def _sampled(self, asked: list[Any]) -> dict[str, torch.Tensor]:
+        """Answers, scored and weighed; of several processes, those of the first one."""
+        sampled: dict[str, torch.Tensor] = self._generate_and_score_completions(asked)
+        sampled |= self._weighed(sampled) if ranks.rank() == 0 else {}
+        if ranks.count() == 1:
+            return sampled
+        told = [{name: value.cpu() for name, value in sampled.items()}]
+        return broadcast_object_list(told)[0]
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        """Answers to the prompts, which every process has; trl lets each of them draw others."""
+        answers = [super()._generate_single_turn(*args, **kwargs)]
+        return broadcast_object_list(answers)[0] if ranks.count() > 1 else answers[0]
+
+    def _calculate_rewards(self, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
+        """trl's, of the first process alone: they are what advantages are measured by, and all have the same ones."""
+        return super()._calculate_rewards(inputs, *args, **kwargs)[: len(inputs)]
 
     def _reward(
         self, completions: list[str], completion_ids: list[list[int]], expected: list[str], **_: Any
@@ -135,9 +156,9 @@ class PromptTrainer(Extended, GRPOTrainer):
         distances = (self._log_probabilities - parent).square() * mask
         return loss + (inputs["held"] * distances.sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean()
 
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
         """trl's, remembered: the last ones that a step computes are those that its loss is made from."""
-        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        found = super()._get_per_token_logps_and_entropies(Together(model), *args, **kwargs)
         self._log_probabilities = found[0]
         return found
 

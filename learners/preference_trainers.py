@@ -2,8 +2,9 @@
 
 Owns how such rows become batches. Both compare with the parent version: its log-probabilities are computed once, before
 the first step, while the weights still are the parent's; a resumed run computes them again before its checkpoint is
-read. Pairs may bring references of their own (`learners.parts.pairs`). Called by `learners.trainer`; the step itself is
-that of `learners.loop.Extended`.
+read. Pairs may bring references of their own (`learners.parts.pairs`). Several processes have the whole batch each and
+read it together (`learners.together`). Called by `learners.trainer`; the step itself is that of
+`learners.loop.Extended`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from learners.failures import InvalidInput
 from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
+from learners.together import Together
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["LabelTrainer", "PairTrainer", "mismatched"]
 
 _COLLAPSE_NATS = 20.0
-_REFERRED = "ref_chosen_logps"  # trl's name of the column
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class _Judged(Extended):
     """What both share: rows that are tokens already, a collator for them, and no reference model once it was asked."""
 
     _judged: Any
+    _references: tuple[str, str]  # trl's names of their columns
     _margin_nats = 0.0
     train_dataset: Any
 
@@ -56,6 +58,26 @@ class _Judged(Extended):
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
         """The rows are tokens already."""
         return dataset
+
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+        """In place of trl's, whose file in a process's own temporary folder no other process finds.
+
+        Rows may bring their references along, those of an earlier version among them.
+        """
+        if set(self._references) <= set(dataset.column_names):
+            return dataset
+        found: list[Any] = []
+        for start in range(0, len(dataset), batch_size):
+            some = [dataset[index] for index in range(start, min(start + batch_size, len(dataset)))]
+            batch = self._prepare_inputs(self._judged(some))  # pyright: ignore
+            found.append(self.compute_ref_log_probs(Together(self.model), batch))  # pyright: ignore
+        for column, values in zip(self._references, zip(*found, strict=True), strict=True):
+            dataset = dataset.add_column(column, torch.cat(values).tolist())
+        return dataset
+
+    def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """trl's, on a batch that several processes read together."""
+        return super()._stage_loss(Together(model), inputs, *args, **kwargs)
 
     def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
         if joined:
@@ -93,6 +115,8 @@ class _Judged(Extended):
 class PairTrainer(_Judged, DPOTrainer):
     """Preferences, against the parent as reference policy."""
 
+    _references = ("ref_chosen_logps", "ref_rejected_logps")
+
     def __init__(
         self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job,
         arguments: Mapping[str, Any],
@@ -104,10 +128,6 @@ class PairTrainer(_Judged, DPOTrainer):
             train_dataset=table(work.rows), processing_class=tokenizer, callbacks=[StepCallback(self)],
         )  # fmt: skip
         self._forget_reference(model)
-
-    def _precompute_ref_logps(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-        """Pairs may bring their reference along, that of an earlier version among them."""
-        return dataset if _REFERRED in dataset.column_names else super()._precompute_ref_logps(dataset, *args, **kwargs)
 
     def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
         """trl's batch, and the numbers beside a pair that are the method's own."""
@@ -123,6 +143,8 @@ class LabelTrainer(_Judged, KTOTrainer):
     trl takes them from the batch; here every row has one partner for the whole run, so that the parent's side of the
     estimate is computed once and batches may be in any order.
     """
+
+    _references = ("ref_logps", "ref_KL_logps")
 
     def __init__(
         self, work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job,

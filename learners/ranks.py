@@ -49,7 +49,8 @@ def part(step: Batch, *, joined: bool) -> tuple[Batch, bool]:
     """This process's rows of a step.
 
     Args:
-        joined: rehearsed rows are learned like new ones, and shared out like them; else every process rehearses all.
+        joined: rehearsed rows are learned like new ones, and shared out like them; else every process has all of them,
+            and what they are rehearsed for reads them together.
 
     Returns:
         The rows, and whether they count: a process for which none is left goes through one that does not, because all
@@ -62,6 +63,8 @@ def part(step: Batch, *, joined: bool) -> tuple[Batch, bool]:
         replayed = step.replayed[count() - 1 - rank() :: count()]  # from the other end, where fewer new rows are
     if new or (joined and replayed):
         return Batch(new, replayed), True
+    if not joined:
+        return Batch(step.new[:1], replayed), False
     return Batch(step.new[:1]) if step.new else Batch((), step.replayed[:1]), False
 
 

@@ -24,14 +24,14 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from learners import checkpoints, ranks
-from learners.failures import Diverged, InvalidInput
+from learners.failures import Diverged
 from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
 from learners.parts.packing import packed, refuse_leaks
 from learners.parts.penalties import negative_log_likelihood
 from learners.parts.views import learned_tokens
 from learners.policy_trainer import PromptTrainer
 from learners.preference_trainers import LabelTrainer, PairTrainer
-from learners.sharing import gather, refuse_unknown_sharing
+from learners.sharing import gather, refuse_unknown_sharing, refuse_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -49,13 +49,14 @@ def execute(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
     """Train `model` in place, from the latest complete checkpoint in `job.work` where there is one.
 
     Raises:
-        InvalidInput: several processes were started for what only one can do, or with weights shared out in a way that
-            cannot be saved.
+        InvalidInput: the weights are shared out in a way from which no version can be saved, or with which this run
+            cannot train.
         Diverged: a loss that is not finite, or ten times those of the first steps.
         StopRequested: the job was asked to stop; a checkpoint was written.
     """
     if not work.batches:
         return Outcome()
+    refuse_whole(work, model)
     datasets.disable_progress_bars()
     os.environ["TQDM_DISABLE"] = "1"  # trl asks for it while it computes reference log-probabilities
     trainer = _trainer(work, model, tokenizer, job)
@@ -69,11 +70,6 @@ def execute(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
 
 
 def _trainer(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: Job) -> Any:
-    if work.form != "rows" and ranks.count() > 1:
-        raise InvalidInput(
-            f"{ranks.count()} processes were started, and only rows are shared out, not {work.form}; unset "
-            "workers.accelerate_config for this method"
-        )
     if work.form == "rows":
         return _RowTrainer(work, model, tokenizer, job)
     return _OF_FORM[work.form](work, model, tokenizer, job, _arguments(work, job))

@@ -244,6 +244,9 @@ class Recipe:
         plan: who is in each batch, in place of that share; see `learners.parts.mix`.
         joined: rehearsed rows are learned like new ones, in one batch and one mean, instead of going to the terms.
         stage_loss: in place of the stage's own loss.
+        whole: the stage loss is no mean over rows, so each of several processes has the whole batch and the loss reads
+            it through `learners.together.by_rows`; else each has a part, which is weighed. Rows in other forms than
+            `rows` are never parted.
         losses: terms added to the stage's loss.
         schedule: steps of the run -> step (from 0) -> factor of the learning rate; see `learners.parts.schedule`.
         before_step: called when gradients are there and clipped, before the optimizer uses them.
@@ -264,6 +267,7 @@ class Recipe:
     plan: Callable[[Order], list[Batch]] | None = None
     joined: bool = False
     stage_loss: LossTerm | None = None
+    whole: bool = False
     losses: tuple[LossTerm, ...] = ()
     schedule: Callable[[int], Callable[[int], float]] | None = None
     before_step: tuple[Callable[[PreTrainedModel, Moment], None], ...] = ()

@@ -19,7 +19,7 @@ from pydantic import Field
 from learners.failures import InvalidInput
 from learners.methods import forgetting
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts.unlearning import Ceilings, capped, forgotten_rows, said
+from learners.parts.unlearning import Ceilings, capped, forgotten_rows, learned, nats_of
 from learners.parts.views import PairRow, Row, chat_rows
 from learners.records import Record
 
@@ -114,10 +114,10 @@ class IdkPreference:
         from torch.nn.functional import logsigmoid
 
         chosen, rejected = _halves(step.new)
-        wanted = said(model, chosen)
-        nearer = step.new["ref_chosen_logps"] + wanted.nats.sum(dim=1)
+        wanted = nats_of(model, chosen)
+        nearer = step.new["ref_chosen_logps"] + wanted.sum(dim=1)
         farther = step.new["ref_rejected_logps"] + capped(model, rejected, self._ceilings).nats
-        likely = wanted.nats.sum() / wanted.counted.sum()
+        likely = wanted.sum() / learned(chosen).sum()
         return self._strength * (self._answer_weight * likely - logsigmoid(self._beta * (farther - nearer)).mean())
 
 

@@ -38,6 +38,9 @@ class Teacher:
         import torch
         from torch.func import functional_call
 
+        from learners.together import unwrapped
+
+        model = unwrapped(model)
         training = model.training
         model.eval()
         weights = {name: weight.to(next(model.parameters()).device) for name, weight in self._weights.items()}

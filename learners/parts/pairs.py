@@ -164,6 +164,15 @@ def answer_nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tu
     Args:
         batch: input_ids, attention_mask and completion_mask (each 2 pairs x tokens), the chosen answers first.
     """
+    from learners.together import by_rows
+
+    names = ("input_ids", "attention_mask", "completion_mask")
+    chosen, rejected = by_rows(partial(_nats, model), {name: batch[name] for name in names}).chunk(2)
+    return chosen, rejected
+
+
+def _nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Log-probability of each answer (rows)."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -174,8 +183,7 @@ def answer_nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tu
     ).logits
     said = batch["input_ids"][:, 1:][:, places]
     nats = -cross_entropy(logits.flatten(0, 1).float(), said.flatten(), reduction="none").view_as(said)
-    chosen, rejected = torch.where(mask[:, places].bool(), nats, 0.0).sum(dim=1).chunk(2)
-    return chosen, rejected
+    return torch.where(mask[:, places].bool(), nats, 0.0).sum(dim=1)
 
 
 def shifts_nats(
@@ -226,6 +234,7 @@ def recipe(run: Run, loss: LossTerm | None, state: dict[str, torch.Tensor]) -> R
     return Recipe(
         plan=partial(beside, new=len(run.records), share=settings.pair_share, replay_share=share),
         stage_loss=loss,
+        whole=True,
         losses=(RehearsalLikelihood(settings.replay_weight),) if settings.replay_weight else (),
         state=state,
         after_training=(partial(tasks.write, run),),

@@ -87,7 +87,10 @@ class AnchoredQuadratic:
 
 
 class RehearsalLikelihood:
-    """weight * mean negative log-likelihood of the rehearsed tokens, beside the stage's own loss."""
+    """weight * mean negative log-likelihood of the rehearsed tokens, beside the stage's own loss.
+
+    Several processes rehearse the same rows and read them together.
+    """
 
     def __init__(self, weight: float) -> None:
         self._weight = weight
@@ -96,6 +99,8 @@ class RehearsalLikelihood:
         """The term for one step's rehearsed rows; 0 when the step has none."""
         import torch
 
+        from learners.parts.unlearning import learned, nats_of
+
         if step.rehearsal is None:
             return torch.zeros((), device=next(model.parameters()).device)
-        return negative_log_likelihood(model, step.rehearsal) * self._weight
+        return nats_of(model, step.rehearsal).sum() / learned(step.rehearsal).sum() * self._weight

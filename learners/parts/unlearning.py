@@ -38,6 +38,8 @@ __all__ = [
     "forgotten_rows",
     "key_of",
     "keys_of",
+    "learned",
+    "nats_of",
     "redrawn",
     "said",
     "token_nats",
@@ -89,13 +91,24 @@ def said(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> Said:
     """Read rows: input_ids, labels and attention_mask (each rows x tokens)."""
     from torch.nn.functional import cross_entropy
 
-    labels = rows["labels"][:, 1:]
-    counted = labels != _IGNORED
+    labels, counted = rows["labels"][:, 1:], learned(rows)
     places = counted.any(dim=0).nonzero().flatten()
-    inputs = {name: rows[name] for name in ("input_ids", "attention_mask")}
+    inputs = {name: value for name, value in rows.items() if name != "labels"}
     logits: torch.Tensor = model(**inputs, logits_to_keep=places, use_cache=False).logits.float()
     nats = cross_entropy(logits.transpose(1, 2), labels[:, places], reduction="none")
     return Said(nats.new_zeros(labels.shape).index_copy(1, places, nats), counted, logits, places)
+
+
+def nats_of(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """`Said.nats` of rows, which several processes read together (rows x tokens - 1)."""
+    from learners.together import by_rows
+
+    return by_rows(lambda part: said(model, part).nats, rows)
+
+
+def learned(rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Which tokens but the first are labelled (rows x tokens - 1)."""
+    return rows["labels"][:, 1:] != _IGNORED
 
 
 def token_nats(model: PreTrainedModel, rows: Sequence[Row], batch_size: int) -> dict[Key, list[float]]:
@@ -106,7 +119,7 @@ def token_nats(model: PreTrainedModel, rows: Sequence[Row], batch_size: int) -> 
     with torch.no_grad():
         for start in range(0, len(rows), batch_size):
             some = rows[start : start + batch_size]
-            nats = said(model, _batch(some, model.device)).nats.cpu()
+            nats = nats_of(model, _batch(some, model.device)).cpu()
             for row, own in zip(some, nats, strict=True):
                 found[key_of(row)] = own[: len(row["input_ids"]) - 1].tolist()
     return found
@@ -153,8 +166,8 @@ def capped(model: PreTrainedModel, rows: Mapping[str, torch.Tensor], ceilings: C
     """Read rows (see `said`) and count each token up to its ceiling; no gradient comes from those that are above."""
     import torch
 
-    found = said(model, rows)
-    return Capped(torch.minimum(found.nats, ceilings(model, rows)).sum(dim=1), found.counted.sum(dim=1))
+    nats = nats_of(model, rows)
+    return Capped(torch.minimum(nats, ceilings(model, rows)).sum(dim=1), learned(rows).sum(dim=1))
 
 
 class Capped(NamedTuple):
@@ -225,7 +238,7 @@ class Ceilings:
         if not drawn:
             return
         with torch.no_grad():
-            nats = said(model, _batch(drawn, found.device)).nats.to(found.dtype)
+            nats = nats_of(model, _batch(drawn, found.device)).to(found.dtype)
         for own, key, some, seen in zip(found, keys, several, nats.split([len(some) for some in several]), strict=True):
             if some:
                 width = len(key) - 1

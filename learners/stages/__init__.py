@@ -37,14 +37,12 @@ class StageInfo:
         rows: (record, tokenizer, max_length) -> its training rows, none when nothing can be learned from it.
         form: of those rows; a method may ask for another (`Sources.material`), as learning from judged answers does.
         defaults: settings that differ from stage to stage.
-        shared_out: whether its loss is the mean over a batch's tokens, so that several processes can take part in it.
     """
 
     kinds: tuple[Kind, ...]
     rows: Callable[[Record, PreTrainedTokenizerBase, int], Sequence[Any]]
     form: Form
     defaults: Mapping[str, Any]
-    shared_out: bool = True
 
 
 def stage_info(stage: Stage) -> StageInfo:

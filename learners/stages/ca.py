@@ -12,5 +12,4 @@ STAGE = StageInfo(
     rows=pair_rows,
     form="pairs",
     defaults={"learning_rate": 3e-4, "epochs": 2},
-    shared_out=False,
 )

@@ -12,5 +12,4 @@ STAGE = StageInfo(
     rows=forgotten_rows,
     form="rows",
     defaults={"learning_rate": 1e-3, "epochs": 60},
-    shared_out=False,
 )

@@ -108,6 +108,17 @@ def test_the_interpreter_of_measuring_workers_is_asked_for_what_they_import(layo
     assert "cannot be run" in checks(layout, engine={"kind": "vllm", "python": str(python)})["engine"].finding
 
 
+def test_a_file_of_processes_that_no_job_could_start_with_is_named(layout: Layout):
+    workers = {"accelerate_config": "several.yaml"}
+    assert "training processes" not in checks(layout)
+    assert "no file" in checks(layout, workers=workers)["training processes"].finding
+    file = layout.root / "several.yaml"
+    file.write_text("distributed_type: MULTI_CPU\nuse_cpu: true\nnum_processes: 2\n")
+    assert "MULTI_GPU with use_cpu" in checks(layout, workers=workers)["training processes"].fix
+    file.write_text("distributed_type: MULTI_GPU\nuse_cpu: true\nnum_processes: 2\n")
+    assert checks(layout, workers=workers)["training processes"].outcome == "ok"
+
+
 def test_an_endpoint_whose_key_is_not_set_is_named(layout: Layout):
     remote = {"kind": "openai", "endpoint": "http://127.0.0.1:1/v1", "api_key_env": "CLD_TEST_ABSENT"}
     assert "CLD_TEST_ABSENT" in checks(layout, engine=remote)["engine"].fix
@@ -117,5 +128,5 @@ def test_a_task_of_the_harness_needs_its_package(layout: Layout, monkeypatch: py
     real = importlib.util.find_spec
     suites = {"suites": ["general", "lm_eval: gsm8k"]}
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lm_eval" else real(name))
-    assert "cld[lm-eval]" in checks(layout, probes=suites)["lm-eval"].fix
+    assert "'.[lm-eval]'" in checks(layout, probes=suites)["lm-eval"].fix
     assert "lm-eval" not in checks(layout)
