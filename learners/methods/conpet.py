@@ -35,14 +35,14 @@ class Settings(contract.Settings):
     Attributes:
         mode: one adapter and balanced batches, or an adapter for each version and a selector.
         packing: only where `mode` is static; packed rows would share a route.
-        old_share: of every batch that is drawn from earlier tasks, each as often as any other; in `static`.
+        replay_share: of every batch that is drawn from earlier tasks, each as often as any other; in `static`.
         most_steps: of a version, whatever it learns; in `static`.
         stored: most prompts of a version that the selector is fitted to; in `dynamic`, as what follows.
         others: most prompts of the replay memory that no version's adapter learned; the model below answers them.
     """
 
     mode: Literal["static", "dynamic"] = "static"
-    old_share: float = Field(default=0.5, ge=0, lt=1)
+    replay_share: float = Field(default=0.5, ge=0, lt=1)
     most_steps: int = Field(default=500, ge=1)
     stored: int = Field(default=100, ge=2)
     others: int = Field(default=100, ge=0)
@@ -77,15 +77,15 @@ def compose(run: Run) -> Recipe:
     settings: Settings = run.settings
     if settings.mode == "static":
         earlier = [[row for _, rows in items for row in rows] for items in tasks.remembered_by_task(run).values()]
-        plan = partial(_balanced, earlier, settings.old_share, settings.most_steps)
+        plan = partial(_balanced, earlier, settings.replay_share, settings.most_steps)
         return Recipe(plan=plan, joined=True, after_training=(partial(tasks.write, run),))
     return _selected(run)
 
 
-def _balanced(earlier: Sequence[Sequence[int]], old_share: float, most_steps: int, order: Order) -> list[Batch]:
+def _balanced(earlier: Sequence[Sequence[int]], replay_share: float, most_steps: int, order: Order) -> list[Batch]:
     """Batches of new rows and, in each the same share, rows of earlier tasks, drawn task by task."""
-    past = [rows for rows in earlier if rows] if old_share else []
-    old = max(1, round(order.batch_size * old_share)) if past else 0
+    past = [rows for rows in earlier if rows] if replay_share else []
+    old = max(1, round(order.batch_size * replay_share)) if past else 0
     new = max(1, order.batch_size - old)
     draw = random.Random(f"{order.seed}:old")  # noqa: S311 - sampling, not secrecy
     planned = plan_batches(order.lengths, new, order.epochs, order.seed)[:most_steps]

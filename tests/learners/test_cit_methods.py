@@ -2,7 +2,7 @@
 
 Measured on the model that copies symbols, tasks of twenty symbols each, 120 steps (loss on task 1 just after it, after
 task 2; loss on task 2): one adapter trained on 0.015, 4.16; 0.016. Two adapters without a penalty 0.017, 3.94; 0.018,
-with it 0.017, 1.93; 0.048 (lora_alpha 16). Full weights at 1e-3 0.002, 4.03; 0.003, osf 0.002, 0.41; 0.24.
+with it 0.017, 1.93; 0.048 (lora_alpha 16).
 """
 
 import pytest
@@ -10,9 +10,7 @@ import torch
 
 from learners import weights
 from learners.failures import InvalidInput
-from learners.methods.contract import Moment
-from learners.parts import average, blocks, stack, subspace
-from learners.parts.linears import linears
+from learners.parts import average, blocks, stack
 from learners.parts.penalties import trainable_copy
 from learners.parts.views import rehearsal_rows
 from learners.versions import read_version
@@ -20,9 +18,6 @@ from tests.learners.runs import CHATS, PREFERENCES, tensors, train
 from tests.learners.symbol_runs import loss
 from tests.symbols import OWN, task
 from tests.tiny import KNOWN, chat
-
-FULL = {"learning_rate": 1e-3}
-
 
 # o_lora
 
@@ -105,52 +100,6 @@ def test_one_adapter_answers_as_the_stack_it_was_made_of_whatever_their_scales(f
 def test_a_stack_that_would_outgrow_what_engines_serve_is_refused(learn, first):
     with pytest.raises(InvalidInput, match="rank 16, above most_rank=15"):
         learn("o_lora", 2, first, most_rank=15)
-
-
-# osf
-
-
-@pytest.fixture(scope="module")
-def whole(learn):
-    """Task 1 in full weights."""
-    return learn("finetune", 1, full_weights=True, **FULL)
-
-
-def kept_directions(before, after, share=0.5):
-    """Largest change of what the kept singular directions of the matrices before read and write."""
-    ours, theirs = (linears(weights.load(one, verify=False).model) for one in (before, after))
-    worst = 0.0
-    for name, layer in ours.items():
-        u, _, v = torch.linalg.svd(layer.weight.detach(), full_matrices=False)
-        rank, change = int(min(layer.weight.shape) * share), (theirs[name].weight - layer.weight).detach()
-        worst = max(worst, float((u[:, :rank].T @ change).abs().max()), float((change @ v[:rank].T).abs().max()))
-    return worst
-
-
-@pytest.mark.slow
-def test_osf_leaves_the_large_singular_directions_as_they_are_and_forgets_less(learn, whole):
-    later = learn("osf", 2, whole, **FULL)
-    plain = learn("finetune", 2, whole, full_weights=True, **FULL)
-    assert kept_directions(whole, later) < 1e-4
-    assert kept_directions(whole, plain) > 1e-2
-    before = loss(whole, 1)
-    assert loss(later, 1) - before < 0.5 * (loss(plain, 1) - before)
-    assert loss(later, 2) < 0.3
-
-
-@pytest.mark.slow
-def test_without_the_projection_behind_each_step_osf_leaves_its_subspace(learn, whole, monkeypatch):
-    monkeypatch.setattr(subspace, "project", lambda model, moment: None)
-    assert kept_directions(whole, learn("osf", 2, whole, epochs=1, **FULL)) > 1e-3
-
-
-@pytest.mark.slow
-def test_a_projection_changes_nothing_at_the_start(symbols):
-    model = subspace.split(weights.read_weights(symbols / "weights"), 0.25)
-    before = trainable_copy(model)
-    subspace.project(model, Moment(0, 1, 1e-3))
-    for name, value in trainable_copy(model).items():
-        torch.testing.assert_close(value, before[name], atol=1e-5, rtol=1e-4)
 
 
 # average

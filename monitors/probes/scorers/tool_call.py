@@ -40,6 +40,9 @@ class ToolCall(Probe, frozen=True):
         tools: what may be called, by name, each with its configuration (see `monitors.tools.TOOLS`). With tools, calls
             are run and the model goes on from their results; without, the first call is all that is looked at.
         told: the prompt describes the tools; false for a model that is to know them.
+        nearest: the prompt describes only so many of the tools, those nearest to the question.
+        examples: so many solved examples of these tools stand beside them, those nearest to the question.
+        ways: different calls that are tried at one place, where the others failed or were given up.
         answer: what the words behind the last result must contain, too; without it, the first call ends the
             conversation.
     """
@@ -50,6 +53,9 @@ class ToolCall(Probe, frozen=True):
     expect: Call | None
     tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
     told: bool = True
+    nearest: int | None = Field(default=None, ge=1)
+    examples: int = Field(default=0, ge=0)
+    ways: int = Field(default=1, ge=1)
     answer: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
@@ -64,7 +70,11 @@ class ToolCall(Probe, frozen=True):
         if not self.tools:
             return super().asks()
         prompt, calls = self.as_prompt(), None if self.answer else 1
-        return Asks(prompt, conversation=Asked(prompt, tools_of(self.tools), told=self.told, calls=calls))
+        asked = Asked(
+            prompt, tools_of(self.tools), told=self.told, calls=calls, nearest=self.nearest, examples=self.examples,
+            ways=self.ways,
+        )  # fmt: skip
+        return Asks(prompt, conversation=asked)
 
     def score(self, answers: Answers) -> Score:
         """Compare the first call with the expected one, and the last words with the expected answer."""

@@ -63,7 +63,7 @@ def problem(name: str, arguments: Arguments) -> str | None:
         if not _FORMS[key](value):
             return f"{name!r}: argument {key!r} cannot be {value!r}"
     if name in _NEEDS_LANGUAGE and find_spec("langdetect") is None:
-        return f"{name!r} needs the package langdetect: pip install 'cld[ifeval]'"
+        return f"{name!r} needs the package langdetect: pip install -e '.[ifeval]'"
     return None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.config import Config, Training
+from agent.config import Config, StageTraining, Training
 from agent.planner.plan import Candidate
 from agent.planner.settings import configured_settings
 from learners.methods import settings_for
@@ -31,9 +31,17 @@ def test_how_much_is_rehearsed_reaches_the_methods_that_rehearse(stage, method):
     assert (settings.replay_share, settings.replay_weight) == (told.replay_share, told.replay_weight)
 
 
-def test_a_method_that_needs_a_rate_of_its_own_keeps_it():
-    given = configured_settings(Config(), Candidate.model_construct(stage="cit", method="llama_pro"))
-    assert "learning_rate" not in given and given["batch_size"] == Config().training.cit.batch_size
+def test_the_share_of_earlier_tasks_reaches_the_method_that_fills_batches_with_them():
+    """A method that rehearses under another name would train with its own default, whatever is configured."""
+    training = Training(cit=StageTraining(replay_share=0.25))
+    given = configured_settings(Config(training=training), Candidate.model_construct(stage="cit", method="conpet"))
+    assert settings_for("conpet", "cit", given).replay_share == 0.25
+
+
+@pytest.mark.parametrize(("stage", "method"), [("cit", "llama_pro"), ("cit", "osf"), ("cpt", "das")])
+def test_a_method_that_needs_a_rate_of_its_own_keeps_it(stage, method):
+    given = configured_settings(Config(), Candidate.model_construct(stage=stage, method=method))
+    assert "learning_rate" not in given and given["batch_size"] == getattr(Config().training, stage).batch_size
 
 
 def test_the_defaults_train_as_before():
