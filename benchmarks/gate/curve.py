@@ -21,7 +21,7 @@ def draw(points: Sequence[Point], path: Path, tolerance: float) -> None:
         tolerance: marked by a line.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed (`pip install cld[bench]`).
+        ModuleNotFoundError: matplotlib is not installed (`pip install -e '.[bench]'`).
     """
     import matplotlib as mpl
 

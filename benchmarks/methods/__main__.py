@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks import options, pages
 from benchmarks.lab import EMBEDDED
 from benchmarks.methods import plots, published, report
-from benchmarks.methods.preferences import UNABLE
+from benchmarks.methods.lacking import left_out
 from benchmarks.methods.running import Comparison, compare
 from benchmarks.methods.setup import PLAIN, Setup
 from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS
@@ -49,8 +49,8 @@ def main(
     model: Annotated[str, typer.Option(help="Embedded model, model folder or version folder.")] = EMBEDDED,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of every method.")] = None,
     seed: int = 0,
-    threads: Annotated[int, typer.Option(min=1, help="Of each run.")] = 2,
-    processes: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of each run; else 2, with --quick 1.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Runs at once; else 1, with --quick 2.")] = None,
     country: Annotated[str, typer.Option(help="ISO 3166 alpha-3 code, for the energy estimate.")] = "DEU",
     results: Annotated[Path, typer.Option(help="Folder of all results.")] = RESULTS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored results of these runs.")] = False,
@@ -63,16 +63,20 @@ def main(
     given = {**(QUICK_SETTINGS if quick else {}), **options.settings(settings)}
     streams = [stream] if stream else [QUICK_STREAMS[known]] if quick else list(DEFAULT_STREAMS[known])
     console = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else 190)
-    found = [
-        compare(
-            Setup(
-                stage=known, stream=name, tasks=tasks or (3 if quick else None), items=items or (60 if quick else 400),
-                test_items=test_items or (20 if quick else 100), model=model, settings=given, seed=seed,
-            ),
-            chosen, orders or (1 if quick else 3), results.resolve(), threads=threads, country=country, fresh=fresh,
-            say=console.print, processes=processes,
+    setups = [
+        Setup(
+            stage=known, stream=name, tasks=tasks or (3 if quick else None), items=items or (60 if quick else 400),
+            test_items=test_items or (20 if quick else 100), model=model, settings=given, seed=seed,
         )
         for name in streams
+    ]  # fmt: skip
+    found = [
+        compare(
+            setup, [name for name in chosen if names or name not in left_out(setup)], orders or (1 if quick else 3),
+            results.resolve(), threads=threads or (1 if quick else 2), country=country, fresh=fresh, say=console.print,
+            processes=processes or (2 if quick else 1),
+        )
+        for setup in setups
     ]  # fmt: skip
     for comparison in found:
         _tell(comparison, console, results, publish=publish)
@@ -92,7 +96,7 @@ def _stage(word: str) -> Stage:
 def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
     able = [name for name, info in sorted(methods().items()) if stage in info.stages]
     if not names:
-        return [name for name in (MOST_USED[stage] if quick else able) if name in able and name not in UNABLE]
+        return [name for name in (MOST_USED[stage] if quick else able) if name in able]
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
         if name not in able:

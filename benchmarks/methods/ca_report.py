@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from benchmarks.methods.ca_standings import COLLAPSE_NATS, Aligned, aligned
-from benchmarks.methods.preferences import SUPERSEDED_BY, UNABLE
+from benchmarks.methods.preferences import SUPERSEDED_BY
 from benchmarks.methods.setup import RunResult
 
 __all__ = ["alignment_section", "alignment_table"]
@@ -64,7 +64,7 @@ def alignment_section(results: Sequence[RunResult]) -> str:
     names = _shown(rows)
     table = _grid(("method", *names), [(row.method, *_cells(row, names)) for row in rows])
     matrices = "\n\n".join(_matrix(result) for result in results if result.order == 1 and len(result.learned) > 1)
-    parts = [_LEGEND, _changes(results), table, _left_out()]
+    parts = [_LEGEND, _changes(results), table]
     if matrices:
         parts.append(
             f"<details><summary>Pairwise accuracy after each task, order 1</summary>\n\n{matrices}\n\n</details>"
@@ -101,12 +101,6 @@ def _changes(results: Sequence[RunResult]) -> str:
         "one's after the revision; residual: the old one's then, 0 is best; retention: what is left then of the other "
         "tasks learned before. `multi_task` is not trained on the old task."
     )
-
-
-def _left_out() -> str:
-    reasons = dict.fromkeys(UNABLE.values())
-    told = (f"{', '.join(f'`{name}`' for name in UNABLE if UNABLE[name] == why)}: {why}" for why in reasons)
-    return f"Left out: {'; '.join(told)}."
 
 
 def _matrix(result: RunResult) -> str:

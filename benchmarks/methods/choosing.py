@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from typing import get_args
 
-from benchmarks.methods.report import described
+from benchmarks.methods.lacking import lacking
+from benchmarks.methods.report import described, own_standings
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import PLAIN
-from benchmarks.methods.standings import TOLERANCE, keeping_up, standings
+from benchmarks.methods.standings import TOLERANCE, keeping_up
 from learners.methods.info import InformationKind, MethodInfo, Need, ServingForm
 
 __all__ = ["page"]
@@ -24,7 +25,8 @@ _HEAD = f"""\
 <!-- Written by docs/generate.py from the table of methods and benchmarks/results/methods. -->
 
 The planner proposes the methods marked so in `cld methods list`; any other is trained where you name it (`[planner]
-methods`). This page helps to name one. `cld methods show ID` says what a method is and where it differs from its paper.
+methods`). Being proposed is no proof: what is planned on a cycle or two is listed below, with what was seen. This page
+helps to name one. `cld methods show ID` says what a method is and where it differs from its paper.
 
 "Keeps up" means: it learns within {TOLERANCE:.2f} of what plain training learns. Among those that keep up, the one that
 forgets least stands first. The results are those of a small model and few records; the order on yours may differ, and
@@ -60,7 +62,7 @@ def _by_kind(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison])
     rows: list[tuple[str, ...]] = []
     for kind in get_args(InformationKind):
         for found in comparisons:
-            able = keeping_up(standings(found.results), found.setup.stage)
+            able = keeping_up(own_standings(found), found.setup.stage)
             teaching = [row for row in able if row.method in known and kind in known[row.method].information_kinds]
             if teaching:
                 names = ", ".join(f"`{row.method}` ({row.forgetting:+.3f})" for row in teaching[:3])
@@ -70,7 +72,7 @@ def _by_kind(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison])
 
 
 def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
-    rows = [row for row in standings(found.results) if row.method in known]
+    rows = [row for row in own_standings(found) if row.method in known]
     able = keeping_up(rows, found.setup.stage)
     behind = sorted((row for row in rows if row not in able), key=lambda row: -row.learning_accuracy)
     plain = next(row for row in rows if row.method == PLAIN[found.setup.stage])
@@ -88,7 +90,14 @@ def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
         f"{tests} items has a standard error of up to {0.5 / sqrt(tests):.2f}: smaller differences say little.\n\n"
     )
     columns = ("method", "keeps up", "learning accuracy", "forgetting", "time, plain = 1", "needs", "served as")
-    return head + _grid(columns, cells)
+    return head + _grid(columns, cells) + _not_comparable(found)
+
+
+def _not_comparable(found: Comparison) -> str:
+    """What was measured and is not ranked, and why."""
+    shown, lacks = {result.method for result in found.results}, lacking(found.setup)
+    lines = "".join(f"- `{name}`: {lack.why}\n" for name, lack in sorted(lacks.items()) if name in shown)
+    return f"Measured, and not ranked, because these tasks lack what it needs:\n\n{lines}\n" if lines else ""
 
 
 def _by_limits(known: Mapping[str, MethodInfo]) -> str:
@@ -104,11 +113,14 @@ def _by_limits(known: Mapping[str, MethodInfo]) -> str:
 
 
 def _unmeasured(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison]) -> str:
-    seen = {result.method for found in comparisons for result in found.results}
-    without = _names(name for name, info in known.items() if name not in seen and not info.experimental)
+    seen = {row.method for found in comparisons for row in own_standings(found)}
+    thin = {name: info.planned_on for name, info in sorted(known.items()) if info.planned_on and name not in seen}
+    without = _names(name for name, info in known.items() if name not in {*seen, *thin} and not info.experimental)
+    few = "".join(f"- `{name}`: {told}\n" for name, told in thin.items())
     doubted = "".join(f"- `{name}`: {info.experimental}\n" for name, info in sorted(known.items()) if info.experimental)
     told = f"## Not measured on a real model\n\nTested on tiny models; the order above does not know them: {without}.\n"
-    return told + (f"\n## Experimental\n\n{doubted}" if doubted else "")
+    few = f"\n## Planned on thin evidence\n\n{few}" if few else ""
+    return told + few + (f"\n## Experimental\n\n{doubted}" if doubted else "")
 
 
 def _grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

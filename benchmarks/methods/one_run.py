@@ -16,11 +16,11 @@ from pathlib import Path
 
 from benchmarks.lab import Lab, Learned, device_name
 from benchmarks.methods.alignment import alignment
+from benchmarks.methods.lacking import left_out
 from benchmarks.methods.pair_readings import pair_readings
-from benchmarks.methods.preferences import UNABLE
 from benchmarks.methods.setup import MULTI_TASK, PLAIN, ZERO_SHOT, Alignment, Run, RunResult
 from benchmarks.methods.streams import in_force, stream_tasks
-from benchmarks.methods.tasks import Task
+from benchmarks.methods.tasks import Task, given
 from learners.durable import write_atomic
 from learners.failures import InvalidInput
 from learners.versions import read_version
@@ -49,8 +49,8 @@ def run(asked: Run, folder: Path) -> RunResult:
         learners.failures.InvalidInput: the method cannot learn this stream.
         learners.failures.Diverged: its training broke.
     """
-    if asked.method in UNABLE:
-        raise InvalidInput(f"{asked.method!r} is left out: {UNABLE[asked.method]}")
+    if why := left_out(asked.setup).get(asked.method):
+        raise InvalidInput(f"{asked.method!r} is left out: {why}")
     started = time.monotonic()
     tasks = stream_tasks(asked.setup, asked.order)
     lab = Lab.over(asked.base, folder)
@@ -106,7 +106,7 @@ def _row(lab: Lab, version: str, tasks: Sequence[Task]) -> Row:
 
 
 def _learn(asked: Run, lab: Lab, step: _Step) -> Learned:
-    records = [record for task in step.tasks for record in task.records]
+    records = [record for task in step.tasks for record in given(task, step.method)]
     setup = asked.setup
     return lab.learn(step.version, step.parent, setup.stage, step.method, records, setup.settings, setup.seed)
 

@@ -1,4 +1,4 @@
-"""The curves of a comparison, as SVG files. Needs matplotlib (`pip install 'cld[bench]'`)."""
+"""The curves of a comparison, as SVG files. Needs matplotlib (`pip install -e '.[bench]'`)."""
 
 from __future__ import annotations
 

@@ -24,14 +24,10 @@ from monitors.probes.probe import Message
 from monitors.probes.scorers.choice import Choice
 from monitors.probes.suites import Suite
 
-__all__ = ["SUPERSEDED_BY", "UNABLE", "task"]
+__all__ = ["SUPERSEDED_BY", "task"]
 
 SUPERSEDED_BY: Final[Mapping[str, str]] = {"concise": "detailed"}
 """By a task that teaches a norm, the one that revises it: once that is learned, losing the first is what was asked."""
-
-_BY_RULES = "rules that hold for a whole run reward the model's own answers, and none scores every one of these tasks"
-UNABLE: Final[Mapping[str, str]] = {"ppo": _BY_RULES, "cppo": _BY_RULES}
-"""Methods of stage ca that cannot learn these tasks, and why."""
 
 MOST_CHARACTERS = 2400
 """Longer pairs are left out: prompt and answer must fit into a row."""

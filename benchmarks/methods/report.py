@@ -5,7 +5,7 @@ Owns words and columns. No number is made here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,12 +14,13 @@ from rich.table import Table
 
 from benchmarks.methods.ca_report import alignment_section, alignment_table
 from benchmarks.methods.ca_standings import aligned
+from benchmarks.methods.lacking import Lack, lacking
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import PLAIN, Setup
 from benchmarks.methods.standings import METRICS, Standing, best, standings
 from learners.methods import methods
 
-__all__ = ["as_json", "described", "section", "tables", "verdict"]
+__all__ = ["as_json", "described", "own_standings", "section", "tables", "verdict"]
 
 _COLUMNS = (
     "method", "orders", "ACC", "BWT", "FWT", "forgetting", "learning acc.", "plasticity", "trained parameters",
@@ -30,8 +31,9 @@ _COLUMNS = (
 def tables(found: Comparison) -> list[Table]:
     """The rows for a terminal; of stage ca, what was read beside the scores, too."""
     grid = Table(*_COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False, title=described(found.setup), title_justify="left")
-    for row in standings(found.results):
-        grid.add_row(*_cells(row))
+    for cells in _rows(found):
+        grid.add_row(*cells)
+    grid.caption, grid.caption_justify = _not_comparable(found).replace("`", "") or None, "left"
     beside = alignment_table(found.results)
     return [grid, beside] if beside else [grid]
 
@@ -43,15 +45,15 @@ def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
         command: that made it.
         plots: file names below docs/benchmarks/.
     """
-    rows = [_cells(row) for row in standings(found.results)]
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|---" * len(_COLUMNS) + "|"]
-    lines += ["| " + " | ".join(cells) + " |" for cells in rows]
+    lines += ["| " + " | ".join(cells) + " |" for cells in _rows(found)]
     failures = [f"- `{method}`, order {order}: {why}" for (method, order), why in sorted(found.failed.items())]
     parts = [
         f"## Methods, stage {found.setup.stage}: {found.setup.stream}, {found.setup.items} items",
         f"`{command}`",
         f"{described(found.setup)} {_LEGEND} {_machine(found)}".rstrip(),
         "\n".join(lines),
+        _not_comparable(found),
         verdict(found),
         alignment_section(found.results),
         "\n\n".join(f"![{name}](benchmarks/{name})" for name in plots),
@@ -89,7 +91,7 @@ def described(setup: Setup) -> str:
 def verdict(found: Comparison) -> str:
     """Who forgets least among those that learn as well as plain training, in one sentence."""
     plain = PLAIN[found.setup.stage]
-    winner = best(standings(found.results), found.setup.stage)
+    winner = best(own_standings(found), found.setup.stage)
     if winner is None:
         return f"Without `{plain}` among the results there is nothing to compare forgetting with."
     if winner.method == plain:
@@ -104,19 +106,52 @@ def verdict(found: Comparison) -> str:
 def as_json(found: Comparison, command: str) -> dict[str, Any]:
     """Everything, the score matrices included."""
     rows = standings(found.results)
-    winner = best(rows, found.setup.stage)
+    winner, lacks = best(own_standings(found), found.setup.stage), lacking(found.setup)
     known = methods()
     return {
         "command": command,
         "setup": found.setup.model_dump(mode="json"),
         "methods": [
-            {**row.as_dict(), "paper": known[row.method].paper if row.method in known else None} for row in rows
+            {
+                **row.as_dict(),
+                "paper": known[row.method].paper if row.method in known else None,
+                "not_comparable": lacks[row.method].why if row.method in lacks else None,
+            }
+            for row in rows
         ],
         "best": asdict(winner) if winner else None,
         "alignment": [row.as_dict() for row in aligned(found.results)],
         "runs": [result.model_dump(mode="json") for result in found.results],
         "failed": [{"method": name, "order": order, "why": why} for (name, order), why in found.failed.items()],
     }
+
+
+def own_standings(found: Comparison) -> list[Standing]:
+    """Rows of the methods whose numbers are their own, and of the references."""
+    lacks = lacking(found.setup)
+    return [row for row in standings(found.results) if row.method not in lacks]
+
+
+def _rows(found: Comparison) -> list[tuple[str, ...]]:
+    """Cells of every row; a method whose numbers are not its own has a mark."""
+    lacks = lacking(found.setup)
+    cells = [_cells(row) for row in standings(found.results)]
+    return [(f"{name}*" if name in lacks else name, *rest) for name, *rest in cells]
+
+
+def _not_comparable(found: Comparison) -> str:
+    """Why marked rows say nothing of their methods, and who has none."""
+    lacks, shown = lacking(found.setup), {result.method for result in found.results}
+    told = [
+        ("(*) Not comparable here", [name for name in lacks if name in shown]),
+        ("Left out", [name for name, lack in lacks.items() if name not in shown and not lack.runs]),
+    ]
+    return " ".join(f"{head}: {_reasons(lacks, names)}." for head, names in told if names)
+
+
+def _reasons(lacks: Mapping[str, Lack], names: Sequence[str]) -> str:
+    reasons = dict.fromkeys(lacks[name].why for name in names)
+    return "; ".join(f"{', '.join(f'`{name}`' for name in names if lacks[name].why == why)}: {why}" for why in reasons)
 
 
 def _cells(row: Standing) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from monitors.probes.probe import Answers, Score
 from monitors.probes.scorers.match import Match
 from monitors.probes.suites import Suite
 
-__all__ = ["ShortAnswer", "Task", "chosen", "record", "task"]
+__all__ = ["ShortAnswer", "Task", "chosen", "given", "record", "task"]
 
 MOST_CHARACTERS = 1200
 """Longer items are left out: a prompt must fit into a row with its answer."""
@@ -38,18 +38,24 @@ _SUPERNI = {
 }
 
 
+_INSTRUCTED = frozenset({"instruction_speak"})
+
+
 @dataclass(frozen=True)
 class Task:
     """What is learned in one update, and the suite (named like the task) that says how well.
 
     Attributes:
         held_out: of a preference task, the pairs of the suite; what else is read of them needs more than a score.
+        instruction: what the data set says of the task, its examples of right and wrong answers included; empty where
+            it has none.
     """
 
     name: str
     records: Sequence[Record]
     suite: Suite
     held_out: Sequence[Record] = ()
+    instruction: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class ShortAnswer(Match, frozen=True):
@@ -94,7 +100,8 @@ def task(name: str, setup: Setup) -> Task:
     """
     place = f"superni/{_SUPERNI[name]}" if name in _SUPERNI else f"long_sequence/{name}"
     measure: Literal["exact", "rouge_l"] = "rouge_l" if name in _SUPERNI else "exact"
-    train, test = (_items(data.read(f"{place}/{part}.json.gz")) for part in ("train", "test"))
+    documents = [data.read(f"{place}/{part}.json.gz") for part in ("train", "test")]
+    train, test = map(_items, documents)
     longest = max(len(answer) for _, answers in (*train, *test) for answer in answers)
     return Task(
         name=name,
@@ -115,7 +122,22 @@ def task(name: str, setup: Setup) -> Task:
                 )
             ),
         ),
+        instruction=_instruction(documents[0]),
     )  # fmt: skip
+
+
+def given(task: Task, method: str) -> Sequence[Record]:
+    """The records that a method gets of a task: for the one that learns from wrong answers, with the task's own."""
+    if method not in _INSTRUCTED or not task.instruction:
+        return task.records
+    first, *others = task.records
+    return [record(first.source, first.kind, {**first.content, "task": dict(task.instruction)}), *others]
+
+
+def _instruction(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Definition and examples, where there are wrong ones among them."""
+    told = {key: document[key] for key in ("Definition", "Positive Examples", "Negative Examples") if key in document}
+    return told if document.get("Negative Examples") else {}
 
 
 def chosen(items: Sequence[Any], count: int, seed: str) -> list[Any]:

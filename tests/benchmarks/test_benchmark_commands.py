@@ -57,6 +57,13 @@ def test_the_full_form_is_every_method_of_the_stage_over_three_orders_of_both_st
     assert {"finetune", "replay", "ewc"} <= set(compared[0][1]) and "dpo_replay" not in compared[0][1]
 
 
+def test_what_a_stream_cannot_teach_is_left_out_unless_it_is_named(compared, tmp_path):
+    answer(methods_command.main, "--stage", "ca", "--stream", "pairs", "--results", str(tmp_path))
+    answer(methods_command.main, "--stage", "ca", "--stream", "pairs", "--methods", "ppo", "--results", str(tmp_path))
+    (_, unasked, _), (_, named, _) = compared
+    assert "dpo" in unasked and "ppo" not in unasked and named == ["ppo"]
+
+
 def test_settings_reach_every_method_as_values(compared, tmp_path):
     answer(methods_command.main, "--set", "epochs=7", "--stream", "short", "--results", str(tmp_path))
     assert compared[0][0].settings == {"epochs": 7}

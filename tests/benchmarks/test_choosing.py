@@ -9,7 +9,7 @@ from benchmarks.methods.setup import RunResult, Setup
 from learners.methods import methods
 
 SETUP = Setup(stage="cit", stream="short", tasks=2, items=2, test_items=50)
-KNOWN = {name: methods()[name] for name in ("finetune", "replay", "o_lora", "osf", "ppo")}
+KNOWN = {name: methods()[name] for name in ("finetune", "replay", "o_lora", "osf", "ppo", "kto")}
 
 
 def result(method, learned, kept):
@@ -45,6 +45,11 @@ def test_small_differences_are_told_from_noise(sections):
 def test_what_was_not_measured_is_said(sections):
     assert "does not know them: `osf`." in sections["Not measured on a real model"]
     assert "`ppo`" in sections["Experimental"]
+
+
+def test_what_is_planned_on_a_run_or_two_is_listed_with_what_was_seen(sections):
+    assert "- `kto`: One cycle on SmolLM2-135M-Instruct" in sections["Planned on thin evidence"]
+    assert "`replay`" not in sections["Planned on thin evidence"]
 
 
 def test_published_results_are_read_as_they_were_kept(tmp_path):

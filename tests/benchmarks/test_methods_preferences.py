@@ -2,11 +2,9 @@
 
 import pytest
 
-from benchmarks.methods.preferences import UNABLE, task
-from benchmarks.methods.setup import Run, Setup
+from benchmarks.methods.preferences import task
+from benchmarks.methods.setup import Setup
 from benchmarks.methods.streams import STREAMS, in_force, order_names, stream_tasks
-from learners.failures import InvalidInput
-from learners.methods import methods
 
 SETUP = Setup(stage="ca", stream="preferences", items=400, test_items=4)
 
@@ -89,19 +87,3 @@ def test_what_is_revised_is_not_in_force(shared):
     tasks = stream_tasks(SETUP, 1)
     assert [found.name for found in tasks if found not in in_force(tasks)] == ["concise"]
     assert len(in_force(tasks[:2])) == 2  # format, concise: nothing revises it yet
-
-
-def test_a_method_that_cannot_learn_the_stream_is_refused_with_the_reason(tmp_path):
-    from benchmarks.methods.one_run import run
-
-    assert set(UNABLE) <= {name for name, info in methods().items() if "ca" in info.stages}
-    with pytest.raises(InvalidInput, match="'ppo' is left out: rules that hold for a whole run"):
-        run(Run(setup=SETUP, method="ppo", order=1, base=tmp_path), tmp_path / "run")
-
-
-def test_it_is_not_among_those_that_are_compared_unasked():
-    from benchmarks.methods.__main__ import _methods
-
-    assert not UNABLE.keys() & set(_methods("ca", "", quick=False))
-    assert "value_revision" in _methods("ca", "", quick=True)
-    assert _methods("ca", "ppo", quick=False) == ["ppo"]

@@ -18,6 +18,7 @@ def run(base, folder, method="finetune", tasks=2, **given):
     return one_run.run(asked, folder)
 
 
+@pytest.mark.slow
 def test_each_task_is_learned_from_the_version_before_with_its_memory(shared, base, tmp_path, monkeypatch):
     monkeypatch.setattr(lab.Lab, "clear", lambda self: None)
     result = run(base, tmp_path / "run", "replay")
@@ -74,14 +75,15 @@ def compare(base, folder, names=(), fresh=False):
     return found, said
 
 
-def stored(base, folder, method, score):
-    setup = SETUP.model_copy(update={"tasks": 1, "model": str(base)})
+def stored(base, folder, method, score, **other):
+    setup = SETUP.model_copy(update={"tasks": 1, "model": str(base), **other})
     place = folder / setup.name / f"{method}-order1"
     place.mkdir(parents=True)
     result = RunResult(method=method, order=1, tasks=("task1510",), scores=((0.0,), (score,)), seconds=1.0)
     (place / one_run.RESULT).write_text(result.model_dump_json())
 
 
+@pytest.mark.slow
 def test_stored_results_are_read_and_a_failing_run_is_named_and_does_not_stop_the_others(shared, base, tmp_path):
     stored(base, tmp_path, ZERO_SHOT, 0.0)
     stored(base, tmp_path, MULTI_TASK, 1.0)
@@ -103,11 +105,15 @@ def test_the_command_runs_a_method_in_its_own_process_and_answers_in_json(shared
     import subprocess
     import sys
 
+    for reference, score in ((ZERO_SHOT, 0.25), (MULTI_TASK, 0.75)):
+        stored(base, tmp_path / "results", reference, score, settings={"epochs": 1})
     options = ["--methods", "finetune", "--stream", "short", "--tasks", "1", "--orders", "1", "--items", "2"]
+    options += ["--test-items", "2"]
     options += ["--model", str(base), "--results", str(tmp_path / "results"), "--threads", "1", "--set", "epochs=1"]
     command = [sys.executable, "-m", "benchmarks.methods", *options, "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     (found,) = json.loads(answer.stdout)
     assert [row["method"] for row in found["methods"][2:]] == ["finetune"] and found["failed"] == []
+    assert [run["seconds"] for run in found["runs"][:-1]] == [1.0, 1.0]  # the references are stored, and read
     assert found["runs"][-1]["learned"][0]["energy_kwh"] is None or found["runs"][-1]["learned"][0]["energy_kwh"] > 0
     assert len(list((tmp_path / "results").glob("*/methods-*.svg"))) == 2
