@@ -48,7 +48,7 @@ def plan_views(tx: Session, layout: Layout, config: Config, cycle_id: str, limit
         _work(folder)
         state = outcome(folder)
         if isinstance(state, Finished):
-            return {"cycle": cycle_id, **state.result}
+            return {"cycle": cycle_id, "stage": spec.stage, "method": spec.method, **state.result}
         why = state.failure.message if isinstance(state, Failed) else log_tail(folder)
     raise CldError(f"the rows of the plan of {cycle_id!r} cannot be shown: {why}")
 
@@ -61,6 +61,9 @@ def _spec(tx: Session, layout: Layout, config: Config, cycle_id: str, limit: int
             f"the plan of {cycle_id!r} trains nothing: its action is {plan.action!r}; "
             f"`cld plan show {cycle_id}` says why"
         )
+    if plan.replay:
+        again = ", ".join(f"`cld plan views {job.cycle}`" for job in plan.replay)
+        raise NotFound(f"the plan of {cycle_id!r} trains earlier plans again, less the forgotten records: see {again}")
     write_records(folder / "data.jsonl", disagreement.stated(tx, pool.get(tx, plan.records)))
     retain = folder / "retain.jsonl" if plan.stage == "forget" else None
     if retain is not None:

@@ -23,7 +23,10 @@ _MEANINGS: Final = {
 
 def rows(found: Mapping[str, Any]) -> None:
     """The first rows of a plan's training material."""
-    console.lines(f"plan of {found['cycle']}: \u27e6learned\u27e7, the rest is only read", _counts(found))
+    title = (
+        f"plan of {found['cycle']}, {found['stage']} with {found['method']}: \u27e6learned\u27e7, the rest is only read"
+    )
+    console.lines(title, _counts(found))
     for warning in found["warnings"]:
         console.say(f"  warning: {warning}")
     for number, view in enumerate(found["views"], start=1):
@@ -37,7 +40,7 @@ def _counts(found: Mapping[str, Any]) -> dict[str, Any]:
     known = {} if found["overlap"] is None else {"words known from those": f"{found['overlap']:.0%}"}
     return {
         "new rows": found["rows"],
-        "rows to rehearse from": found["remembered"],
         "tokens of the new rows": f"{found['tokens']}, of which {found['learned_tokens']} are learned",
+        "rows to rehearse from": found["remembered"],
         **known,
     }

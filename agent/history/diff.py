@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.history.facts import FactsChange, change_of_facts
 from agent.store import Session, measurements, plans, pool, verdicts, versions
 from agent.store.versions import Version
 from monitors.job import Measurement
@@ -65,6 +66,7 @@ class VersionDiff:
         related: whether `before` is an ancestor of `after`; if not, `learned` tells all of `after`'s line.
         learned: newest first.
         settings: training settings that differ between the newest step of each, as [before, after].
+        facts: of documents that came again, see `agent.history.facts`; None where none did.
         suites, items: by suite; most lost first.
     """
 
@@ -73,6 +75,7 @@ class VersionDiff:
     related: bool
     learned: tuple[LearnedStep, ...]
     settings: dict[str, tuple[Any, Any]]
+    facts: FactsChange | None
     suites: tuple[SuiteChange, ...]
     items: tuple[ItemChange, ...]
 
@@ -97,6 +100,7 @@ def diff(tx: Session, before: str, after: str) -> VersionDiff:
         related=before == after or (bool(ancestry) and ancestry[-1].parent == before),
         learned=learned,
         settings=_changed(_settings(tx, old), _settings(tx, new)),
+        facts=change_of_facts(pairs),
         suites=tuple(_suites(pairs)),
         items=tuple(_items(pairs)),
     )

@@ -3,7 +3,9 @@
 Zan et al. 2022 (arXiv:2206.06888). From the same files two versions are trained, each with its role: the `sketcher`
 learns sketches alone, the `generator` every block behind its sketch. A generator that names its sketcher is served in
 two steps (`monitors.engines.two_steps`): the sketcher continues a prompt with a sketch, and the generator writes the
-code for both; without placeholders the sketch is the answer already.
+code for both; without placeholders the sketch is the answer already. Loss: the plain one, over sketches, or over sketch
+and block. Both roles share one base here, an adapter each, and the two steps decode greedily; in the paper they are two
+models, and many samples are drawn.
 """
 
 from __future__ import annotations

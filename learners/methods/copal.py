@@ -4,6 +4,7 @@ Malla et al. 2024, COPAL (arXiv:2405.02347). Nothing is trained: the new records
 out changes with the gradient W X X^T when weights W and inputs X are perturbed in proportion to themselves, so the
 importance of a weight is |W * (W X X^T)|. It is summed over all data sets of the lineage, and the mask is cut from the
 dense weights of its first version, not from pruned ones: a weight that was zeroed once would keep its zero for ever.
+Where another method trained the parent, its weights are the dense ones from then on.
 Both are kept in the method memory, `memory/importance.safetensors` and `memory/dense.safetensors`. Blocks are pruned
 from the first to the last, and each sees inputs that came through pruned ones.
 """
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "compose", "wrap"]
 
-_DENSE, _IMPORTANCE = "dense", "importance"
+_METHOD, _DENSE, _IMPORTANCE = "copal", "dense", "importance"
 
 
 class Settings(contract.Settings):
@@ -71,7 +72,8 @@ def _pruned(run: Run, model: PreTrainedModel) -> PreTrainedModel:
     if not settings.epochs or not settings.sparsity:
         return model
     layers = linears(model)
-    dense = keep.read(run.memory_folder, _DENSE) or {name: layer.weight.detach() for name, layer in layers.items()}
+    dense = keep.read(run.memory_folder, _DENSE) if run.parent.spec.method == _METHOD else None
+    dense = dense or {name: layer.weight.detach() for name, layer in layers.items()}
     keep.write(run.memory_folder, _DENSE, dense)
     past = keep.read(run.memory_folder, _IMPORTANCE)
     found: dict[str, torch.Tensor] = {}

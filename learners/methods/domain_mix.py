@@ -1,11 +1,12 @@
 """A mixture of domains: every source gets its share of the batches, and a slice of general text keeps the rest.
 
-Azerbayev et al. 2023, Llemma (arXiv:2310.10631): 95 % of the domain's sources in fixed proportion and 5 % general
-data as a regulariser, one warm-up and a cosine to a thirtieth of the peak. Where the proportion is not known, mixtures
-are tried in short runs and the one that teaches most is taken, as Llemma chose its own. Sources are shuffled together,
+Azerbayev et al. 2023, Llemma (arXiv:2310.10631): 95 % of the domain's sources in fixed proportion and 5 % general data
+as a regulariser, one warm-up and a cosine to a thirtieth of the peak. Where the proportion is not known, mixtures are
+tried in short runs and the one that teaches most is taken, as Llemma chose its own. Sources are shuffled together,
 never learned one after another: of the orders that Yildiz et al. 2024 compare (arXiv:2402.17400), a random one
 transfers best. PLLaMa (Yang et al. 2024, arXiv:2401.01600) is this method with one source, and then a short stage of
-instructions with `replay`; a person who reads a plan before it is trained is asked for by `[approval] stages`.
+instructions with `replay`. Loss: the plain one; the general slice is the replay memory, not a web corpus. A person who
+reads a plan before it is trained is asked for by `[approval] stages`.
 """
 
 from __future__ import annotations
@@ -87,10 +88,16 @@ class _Mixture(NamedTuple):
 
 
 def compose(run: Run) -> Recipe:
-    """A mix and a schedule; nothing is added to the loss."""
+    """A mix and a schedule; nothing is added to the loss.
+
+    Raises:
+        InvalidInput: a mixture gives no source of the selection any weight, or nothing is of the pilots' target.
+    """
     settings: Settings = run.settings
     cosine = partial(rewarm_redecay, warm_share=settings.warm_share, floor=settings.floor)
     groups = _rows_by_source(run)
+    for weights in (settings.source_weights, *settings.pilot_mixtures):
+        _check_something_weighs(groups, weights)
     mixture = _Mixture(settings.source_weights, [])
     if settings.pilot_mixtures and settings.epochs:
         mixture = _tried(run, groups)
@@ -107,6 +114,14 @@ def _rows_by_source(run: Run) -> dict[str, list[int]]:
     for record, rows in row_numbers.of_records(run):
         groups.setdefault(record.source, []).extend(rows)
     return groups
+
+
+def _check_something_weighs(groups: Mapping[str, list[int]], weights: Mapping[str, float]) -> None:
+    if not any(weights_of(groups, weights).values()):
+        raise InvalidInput(
+            f"by the mixture {dict(weights)!r} no source of this selection has a weight above 0, so nothing would be "
+            f"learned; sources: {', '.join(groups)}"
+        )
 
 
 def _tried(run: Run, groups: Mapping[str, list[int]]) -> _Mixture:

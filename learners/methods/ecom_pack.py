@@ -1,7 +1,10 @@
 """Linked packing: records about one thing (a product, an order, a case) are learned in one sequence.
 
 Ma et al. 2023, EcomGPT-CT (arXiv:2312.15696). Fields that catalogues keep apart (title, attributes, reviews, questions)
-become neighbours in one context, so that what one says can be predicted from the other.
+become neighbours in one context, so that what one says can be predicted from the other. Records are nodes, equal field
+values and shared identifiers are edges; a random walk takes every record once, and its texts are joined, titles first,
+and split into rows of at most `max_length_tokens`. Where the paper walks over types of nodes, a walk here takes any
+linked record. Loss: the plain one.
 """
 
 from __future__ import annotations

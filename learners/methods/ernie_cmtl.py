@@ -1,8 +1,9 @@
 """Continual multi-task pre-training: earlier tasks keep their own batches between those of the newest one.
 
 Sun et al. 2020, ERNIE 2.0 (arXiv:1907.12412), section 3.1: when task s arrives, every task k <= s is trained on for
-n[k, s] more steps, one task per step. A task here is what one earlier version learned with this method, and the seed
-answers of the base model; which record belongs to which task is kept in `memory/tasks.json`.
+n[k, s] more steps, one task per step, with that task's own loss. A task here is what one earlier version learned with
+this method, and the seed answers of the base model; which record belongs to which task is kept in `memory/tasks.json`.
+Where the paper gives each task a head and an embedding, all tasks here are texts under the one language-model loss.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """ETA-DACP: continual pre-training on the part of the new texts that is most novel and most diverse.
 
 Xie et al. 2023 (arXiv:2311.08545), "efficient task-agnostic" domain-adaptive pre-training. Nothing is known of a
-task; novelty is the parent's own loss. Selection saves training and does nothing against forgetting by itself.
+task; novelty is the parent's own mean negative log-likelihood of a record's tokens (there, a small surrogate's
+perplexity), diversity the entropy of its token frequencies (there, of parts of speech), both in nats, and both together
+the mean of their quantile ranks. Selection saves training and does nothing against forgetting by itself.
 """
 
 from __future__ import annotations
@@ -24,15 +26,21 @@ class Settings(contract.Settings):
         keep_share: of the records that are trained on; 1 is plain fine-tuning.
         score: `novelty`, `diversity`, or the mean of both ranks.
         sampling: `hard` takes the best, `soft` draws by score.
+        replay_share: part of each batch that is rehearsed beside the new rows, against what selection makes worse.
     """
 
     keep_share: float = Field(default=0.5, gt=0, le=1)
     score: Literal["novelty", "diversity", "both"] = "both"
     sampling: select.Sampling = "hard"
+    replay_share: float = Field(default=0.0, ge=0, lt=1)
 
 
 def prepare(sources: Sources) -> Material:
-    """Score every record by its first row, and learn from the best."""
+    """Score every record by its first row, and learn from the best.
+
+    Raises:
+        InvalidInput: the selection holds no text.
+    """
     settings: Settings = sources.settings
     if settings.keep_share == 1:
         return sources.material()
@@ -50,5 +58,5 @@ def prepare(sources: Sources) -> Material:
 
 
 def compose(run: Run) -> Recipe:
-    """Nothing is added to the stage; what was selected is learned."""
-    return Recipe()
+    """Nothing is added to the stage but rehearsal, where it is asked for; what was selected is learned."""
+    return Recipe(replay_share=run.settings.replay_share, joined=True)

@@ -1,8 +1,11 @@
 """ETS-DACP: continual pre-training on the part of the new texts that is most like a task.
 
 Xie et al. 2023 (arXiv:2311.08545), "efficient task-similar" domain-adaptive pre-training. The task's texts are the
-records of the selection that continual pre-training itself does not learn: questions, instructions, preferences.
-Selection saves training and raises forgetting, because what is left is further from what the model knew.
+records of the selection that continual pre-training itself does not learn: questions, instructions, preferences. A
+record's score is cos(e(x) - c, mean_task e - c) with e the parent's mean last hidden state (not an embedding model's)
+and c the mean over all records; or the mean of the quantile ranks of that, its loss and its entropy (nats), which is
+our reading of how the paper combines them. Selection saves training and raises forgetting, because what is left is
+further from what the model knew.
 """
 
 from __future__ import annotations
@@ -26,18 +29,20 @@ class Settings(contract.Settings):
         keep_share: of the records that are trained on; 1 is plain fine-tuning.
         combine: rank by the mean of similarity, novelty and diversity ("ETS-DACP-com") instead of similarity alone.
         sampling: `hard` takes the best, `soft` draws by score.
+        replay_share: part of each batch that is rehearsed beside the new rows, against what selection makes worse.
     """
 
     keep_share: float = Field(default=0.5, gt=0, le=1)
     combine: bool = False
     sampling: select.Sampling = "hard"
+    replay_share: float = Field(default=0.0, ge=0, lt=1)
 
 
 def prepare(sources: Sources) -> Material:
     """Score every record by its first row, and learn from the best.
 
     Raises:
-        InvalidInput: the selection holds no record that describes a task.
+        InvalidInput: the selection holds no record that describes a task, or none to learn.
     """
     settings: Settings = sources.settings
     if settings.keep_share == 1:
@@ -72,5 +77,5 @@ def _plain(text: str) -> Record:
 
 
 def compose(run: Run) -> Recipe:
-    """Nothing is added to the stage; what was selected is learned."""
-    return Recipe()
+    """Nothing is added to the stage but rehearsal, where it is asked for; what was selected is learned."""
+    return Recipe(replay_share=run.settings.replay_share, joined=True)

@@ -2,7 +2,9 @@
 
 Loss: L + (lambda / 2) * sum_i F_i (theta_i - theta*_i)^2, equation 3 of Kirkpatrick et al. 2017 (arXiv:1612.00796).
 theta* is the parent; F is its online Fisher (Schwarz et al. 2018), estimated on the replay memory where the parent has
-none, and afterwards merged with that of the new records.
+none, and afterwards merged with that of the new records: F = decay * F + F_new, scaled to mean 1, so that lambda means
+the same for models of every size. It is the empirical Fisher, squared per sequence. Of an adapter the factors A and B
+are anchored, each by itself, and not their product.
 """
 
 from __future__ import annotations

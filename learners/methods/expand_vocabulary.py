@@ -1,12 +1,15 @@
 """A larger vocabulary for a new language or domain: tokens are added, learn first, and then everything learns.
 
 The survey's language expansion, with the vocabulary growth of Cossu et al. 2022 (arXiv:2205.09357). Frequent words of
-the new texts that fall into many pieces become tokens; their vectors start as the mean of their pieces and learn alone
-for the first part of the run, so that the rest is not torn by raw rows.
+the new texts that fall into many pieces become tokens; their vectors start as the mean of their pieces, e_new = 1/n
+sum_i e_i, and the embeddings learn alone for the first part of the run, so that the rest is not torn by raw rows. Loss:
+the plain one. Of the study, which is of encoders, it has the growth alone: which words, where they start and what
+learns first are ours.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -75,10 +78,13 @@ def wrap(sources: Sources, material: Material) -> PreTrainedModel:
 
 
 def compose(run: Run) -> Recipe:
-    """Hold everything but the embeddings for the first steps."""
+    """Hold everything but the embeddings for the first steps, where there are rows that must learn first."""
+    from learners.weights import read_tokenizer
+
     settings: Settings = run.settings
-    if not settings.new_tokens:
-        return Recipe()
+    rehearsed = Recipe(replay_share=settings.replay_share, joined=True)
+    if len(run.tokenizer) == len(read_tokenizer(run.parent.weights)):
+        return rehearsed
     embeddings = {id(weight) for weight in run.model.get_input_embeddings().parameters()}
 
     def rows_first(model: PreTrainedModel, moment: Moment) -> None:
@@ -87,4 +93,4 @@ def compose(run: Run) -> Recipe:
                 if id(weight) not in embeddings:
                     weight.grad = None
 
-    return Recipe(replay_share=settings.replay_share, joined=True, before_step=(rows_first,))
+    return replace(rehearsed, before_step=(rows_first,))

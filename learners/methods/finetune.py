@@ -1,4 +1,10 @@
-"""Plain fine-tuning: nothing is done against forgetting. The baseline that every other method is compared with."""
+"""Plain fine-tuning: nothing is done against forgetting. The baseline that every other method is compared with.
+
+Loss: the mean negative log-likelihood of the labelled tokens of a batch, in nats; of pairs, judged answers and prompts
+what trl's trainer of that form computes. What learns is a LoRA adapter, W x + (alpha / r) B A x with B = 0 at first (Hu
+et al. 2022, arXiv:2106.09685, section 4.1), or every weight. A parent's adapter is trained further, so that a version
+has at most one, and AdamW starts with empty states in every stage.
+"""
 
 from __future__ import annotations
 

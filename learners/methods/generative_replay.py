@@ -1,7 +1,9 @@
 """Generative replay: the parent's own texts are rehearsed beside the new ones; no old data is kept.
 
 Shin et al. 2017 (arXiv:1705.08690); for a language model generator and solver are one network, as in LAMOL (Sun et al.
-2020, arXiv:1909.03329). The pool is sampled from the parent before the first step and thrown away afterwards.
+2020, arXiv:1909.03329). The pool is sampled from the parent before the first step and thrown away afterwards. Loss: one
+mean over the tokens of new and generated rows, so gamma / (1 + gamma) of the rows of an epoch are generated, as in the
+paper with r = 1 / (1 + gamma); LAMOL's task tokens and its own weight for the pool are left out.
 
 A lineage that hears nothing but itself drifts. Two guards (`learners.parts.hearsay`): what a parent says must be about
 as likely to it as what the first one of its lineage said, and only so many versions may hear their parent.

@@ -1,8 +1,12 @@
 """Infinite learning rate: one warm-up for a whole lineage; every version is annealed, and the next goes on from before.
 
-Ibrahim et al. 2024 (arXiv:2403.08763), section 7. `memory/before_anneal.safetensors` holds the trained weights as they
-were before the anneal that published the version: the next stage starts there, at the constant rate, so it neither
-re-warms nor inherits the anneal. With `replay_share` the recipe is combined with compute-equivalent replay.
+Ibrahim et al. 2024 (arXiv:2403.08763), section 7: linear warm-up to eta_max, cosine cool-down to eta_const, constant,
+and to publish a version an anneal eta_const * (eta_min / eta_const)^v over v in [0, 1]; `learning_rate` is eta_max. The
+forms of the curves are our reading, phases are shares of a run, and optimizer states start empty in every stage.
+`memory/before_anneal.safetensors` holds the trained weights as they were before the anneal that published the version:
+the next stage starts there, at the constant rate, so it neither re-warms nor inherits the anneal. Where another method
+trained the parent, its weights are the start and the rate warms up again: what it learned or unlearned must not be
+taken back. With `replay_share` the recipe is combined with compute-equivalent replay.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "compose"]
 
-_NAME = "before_anneal"
+_METHOD, _NAME = "infinite_lr", "before_anneal"
 
 
 class Settings(contract.Settings):
@@ -50,7 +54,9 @@ class Settings(contract.Settings):
 def compose(run: Run) -> Recipe:
     """Go on from before the parent's anneal, and keep what is there before one's own."""
     settings: Settings = run.settings
-    before = keep.read(run.memory_folder, _NAME, like=trainable_copy(run.model))
+    before = None
+    if run.parent.spec.method == _METHOD:
+        before = keep.read(run.memory_folder, _NAME, like=trainable_copy(run.model))
     if before is not None and settings.epochs:
         keep.put(before, run.model)
     state: dict[str, torch.Tensor] = {}

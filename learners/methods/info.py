@@ -35,8 +35,9 @@ class MethodInfo:
         paper: where the idea comes from.
         differs: where this implementation differs from the paper, in one sentence.
         module: the method's module.
-        planned: the planner may choose it unasked: it kept its promise in whole cycles on a real model. Every other
-            method is trained only where an operator or a benchmark names it.
+        planned: the planner may choose it unasked: results on a real model speak for it. Every other method is trained
+            only where an operator or a benchmark names it.
+        planned_on: those results where they are thin: what was seen, and why it is planned all the same.
         kinds: record kinds it learns from; empty for those of its stage. A selection with others is not planned for
             it, since it would leave them unlearned.
         experimental: what was measured where the claimed benefit did not show; empty for all others.
@@ -52,5 +53,6 @@ class MethodInfo:
     differs: str
     module: str
     planned: bool = False
+    planned_on: str = ""
     kinds: tuple[Kind, ...] = ()
     experimental: str = ""

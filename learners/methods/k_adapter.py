@@ -1,8 +1,10 @@
 """K-Adapter: the model is frozen; small blocks beside it learn, fed by its hidden states.
 
 Wang et al. 2021 (arXiv:2002.01808); the best baseline of Jang et al. 2022, Towards Continual Knowledge Learning
-(arXiv:2110.03215). The blocks are an extension (`learners.parts.extensions.k_adapter`), continued by later versions;
-without it the parent is back, bit for bit.
+(arXiv:2110.03215): a_0 = 0, a_i = block_i(a_(i-1) + h_i) for the output h_i of each tapped layer, and h_out = h_last +
+W norm(a_k) before the output layer. Where theirs have attention and a factor of 0.1 in the place of W, ours have none
+and W starts at 0: key-value caches stay valid, and an untrained adapter changes nothing. The blocks are an extension
+(`learners.parts.extensions.k_adapter`), continued by later versions; without it the parent is back, bit for bit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """L2-SP: every weight is held near the parent's, all alike.
 
 Loss: L + (lambda / 2) * sum_i (theta_i - theta*_i)^2, the "-SP" penalty of Li, Grandvalet and Davoine 2018
-(arXiv:1802.01483), which is EWC with an importance of one.
+(arXiv:1802.01483), which is EWC with an importance of one. theta* is the parent; of an adapter the factors A and B are
+anchored, each by itself, and not their product.
 """
 
 from __future__ import annotations

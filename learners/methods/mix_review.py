@@ -1,6 +1,10 @@
 """Mix-Review: every epoch passes over the new rows and a fresh sample of the past, which shrinks epoch by epoch.
 
-He et al. 2021 (arXiv:1910.07117), with the ratio of 4 and the decay of 0.7 of Jang et al. 2022 (arXiv:2110.03215).
+He et al. 2021 (arXiv:1910.07117): epoch e, from 0, passes over the new rows and floor(new rows * ratio * decay^e) of
+the past, in the same batches and with the same loss; a ratio of 4 and a decay of 0.7 as Jang et al. 2022
+(arXiv:2110.03215) have them, which is 3.5 times the tokens over four epochs. The past is the replay memory, since the
+corpus that the base model was made from is not at hand; of a small one every row comes many times and is learned by
+heart.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """RecAdam: recall and learn; the weights are first pulled to the parent's, and more and more let go.
 
-Chen et al. 2020 (arXiv:2004.12651); the baseline "RecAdam" of Jang et al. 2022, Towards Continual Knowledge Learning
-(arXiv:2110.03215). The pull is decoupled from Adam, see `learners.parts.updates.Recall`.
+Chen et al. 2020 (arXiv:2004.12651), algorithm 1; the baseline "RecAdam" of Jang et al. 2022, Towards Continual
+Knowledge Learning (arXiv:2110.03215). With delta the step that Adam would take and eta its learning rate, theta +
+lambda delta - eta (1 - lambda) gamma (theta - theta*), lambda(t) = 1 / (1 + exp(-k (t - t0))). There k and t0 count
+steps; here they are relative to the run, and a pull that would overshoot the parent theta* ends at it
+(`learners.parts.updates.Recall`).
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ class Settings(contract.Settings):
     """RecAdam.
 
     Attributes:
-        pull: gamma, strength of the pull to the parent.
-        midpoint: share of the run after which the new task has half of each step.
-        steepness: of the change, per whole run.
+        pull: gamma; times the learning rate, the part of the way back to the parent that a step takes at first.
+        midpoint: t0, share of the run after which the new task has half of each step.
+        steepness: k, of the change, per whole run.
         strength: 0 is plain fine-tuning, 1 the paper's method.
     """
 

@@ -1,5 +1,9 @@
 """Experience replay: part of every batch is rehearsed from the replay memory.
 
+Loss, rehearsing beside the new rows: L(new) + replay_weight * L(rehearsed), each the mean over its labelled tokens. The
+other placements have one mean over both. In the paper a memory of raw examples is written after each batch; here it is
+written after the stage, from all records alike, and it is what every version of a lineage hands on.
+
 Sources: Chaudhry et al. 2019 (arXiv:1902.10486); for the base model's own answers, which the memory starts with, Huang
 et al. 2024, "Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized Rehearsal"; for a
 fraction of each earlier task, Scialom et al. 2022, Continual-T0 (arXiv:2205.12393).

@@ -1,9 +1,11 @@
 """Re-warm, re-decay and replay: the learning rate starts over for the new data, and a share of each batch is old.
 
 Ibrahim et al. 2024, Simple and Scalable Strategies to Continually Pre-train Large Language Models (arXiv:2403.08763).
-Replay is compute-equivalent: the run takes as many steps as plain fine-tuning, and rehearsed rows stand in new rows'
-places. Optimizer states start empty, as in the paper. Weak shifts do with a share of 0.05, strong ones (a new
-language) need 0.25.
+The rate rises linearly from 0 to eta_max over the warm-up and falls to eta_min at the last step by equation 1, eta_min
++ (eta_max - eta_min) / 2 * (1 + cos(pi u)) with u in [0, 1] after it; `learning_rate` is eta_max. Replay is
+compute-equivalent: the run takes as many steps as plain fine-tuning, and rehearsed rows stand in new rows' places.
+Optimizer states start empty, as in the paper. Weak shifts do with a share of 0.05, strong ones (a new language) need
+0.25. The paper rehearses the earlier corpus in its order; here the replay memory, a sample, is shuffled.
 """
 
 from __future__ import annotations

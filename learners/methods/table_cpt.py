@@ -277,7 +277,8 @@ CPT: dict[str, MethodInfo] = {
         relative_cost=1.9,
         serving_form="adapter",
         paper="Qin et al. 2023, Recyclable Tuning for Continual Pre-training (arXiv:2305.08702)",
-        differs="A decoder: distils the answers at learned positions, and the hidden states (beta) not at all.",
+        differs="A decoder: distils the answers at learned positions, and the hidden states (beta) not at all. A donor "
+        "of full weights carries over its change of every weight, so it needs full_weights.",
         module="learners.methods.recycle",
     ),
     "domain_mix": MethodInfo(
@@ -289,7 +290,8 @@ CPT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Azerbayev et al. 2023, Llemma: An Open Language Model for Mathematics (arXiv:2310.10631)",
         differs="The general slice is the replay memory. Short runs that choose the mixture are made where mixtures "
-        "are named, of the model itself, and judged by texts of one source.",
+        "are named, of the model itself, and judged by texts of one source. With one source, and then `replay` on "
+        "instructions, it is PLLaMa (Yang et al. 2024, arXiv:2401.01600).",
         module="learners.methods.domain_mix",
     ),
     "d_cpt_law": MethodInfo(
@@ -301,7 +303,7 @@ CPT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Que et al. 2024, D-CPT Law: Domain-specific Continual Pre-Training Scaling Law (arXiv:2406.01375)",
         differs="One model size, so the law has seven parameters; pilots are a dozen steps of the model itself, and "
-        "only the law of the loss on old data is used.",
+        "only the law of the loss on old data is used (the paper's usage 1, not 2 and 3).",
         module="learners.methods.d_cpt_law",
     ),
     "cem": MethodInfo(
@@ -313,7 +315,8 @@ CPT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Zhao et al. 2024, Continue Evolving from Mistakes (arXiv:2404.08707)",
         differs="Retrieves from the selection by shared words instead of searching the web; the instruction templates "
-        "and ratios are our own, and ambiguous answers are not mined. One round a version: rounds are the daemon's.",
+        "and ratios are our own; ambiguous answers are those that hardly lead (least_lead), where that is set. One "
+        "round a version: rounds are the daemon's.",
         module="learners.methods.cem",
     ),
     "cert": MethodInfo(

@@ -68,7 +68,8 @@ def _chosen(questions: Sequence[str], pool: Sequence[str], sources: Sources) -> 
     settings: Settings = sources.settings
     if not settings.neighbours or not pool:
         return []
-    near = {index for one in questions for index in mistakes.supporting(one, pool, most=settings.neighbours)}
+    shelf = mistakes.Texts(pool)
+    near = {index for one in questions for index in shelf.supporting(one, most=settings.neighbours)}
     if settings.selection == "nearest":
         return sorted(near)
     draw = random.Random(f"{sources.seed}:control")  # noqa: S311 - sampling, not secrecy

@@ -26,16 +26,15 @@ def walks(records: Sequence[Record], *, fields: Sequence[str], identifier: str, 
         seed: of the walks.
 
     Returns:
-        Indices of `records`, each once: one list per walk, a record without links alone.
+        Indices of `records`, each once: one list per walk, a record without links alone. What is linked twice follows
+        twice as often.
     """
+    marks = [sorted(_marks(record, fields, identifier)) for record in records]
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, record in enumerate(records):
-        for mark in _marks(record, fields, identifier):
+    for index, own in enumerate(marks):
+        for mark in own:
             groups[mark].append(index)
-    neighbours: dict[int, set[int]] = defaultdict(set)
-    for members in groups.values():
-        for index in members:
-            neighbours[index].update(members)
+    unseen = {mark: _Bag(members) for mark, members in groups.items()}
     draw = random.Random(f"{seed}:walks")  # noqa: S311 - sampling, not secrecy
     left = dict.fromkeys(range(len(records)))
     found: list[list[int]] = []
@@ -44,12 +43,36 @@ def walks(records: Sequence[Record], *, fields: Sequence[str], identifier: str, 
         while True:
             del left[here]
             walk.append(here)
-            onward = sorted(index for index in neighbours[here] if index in left)
-            if not onward:
+            own = [unseen[mark] for mark in marks[here]]
+            for bag in own:
+                bag.take_out(here)
+            if not any(map(len, own)):
                 break
-            here = draw.choice(onward)
+            (bag,) = draw.choices(own, list(map(len, own)))
+            here = bag.one(draw)
         found.append(walk)
     return found
+
+
+class _Bag:
+    """Numbers; taking one out and drawing one cost the same however many there are, as a category may hold them all."""
+
+    def __init__(self, members: Sequence[int]) -> None:
+        self._members = list(members)
+        self._places = {member: place for place, member in enumerate(self._members)}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def take_out(self, member: int) -> None:
+        """Take out a number that is in it."""
+        place, last = self._places.pop(member), self._members.pop()
+        if last != member:
+            self._members[place], self._places[last] = last, place
+
+    def one(self, draw: random.Random) -> int:
+        """One of the numbers, which stays in it."""
+        return draw.choice(self._members)
 
 
 def _marks(record: Record, fields: Sequence[str], identifier: str) -> set[tuple[str, str]]:

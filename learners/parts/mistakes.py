@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,33 +17,54 @@ from learners.parts.views import Row
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["is_mistake", "leaks", "supporting"]
+__all__ = ["Texts", "is_mistake", "leaks"]
 
 _WORD = re.compile(r"\w+")
 
 
-def is_mistake(model: PreTrainedModel, row: Row) -> bool:
-    """Whether the greedy answer differs from the row's labels anywhere: one forward pass, no generation."""
+def is_mistake(model: PreTrainedModel, row: Row, *, least_lead: float = 0.0) -> bool:
+    """Whether the greedy answer differs from the row's labels anywhere: one forward pass, no generation.
+
+    Args:
+        least_lead: an answer whose probability leads that of any other token by less than this, at one of its tokens,
+            is a mistake too; in [0, 1].
+    """
     import torch
 
     labels = torch.tensor(row["labels"][1:], device=model.device)
+    learned = labels != -100
     with torch.inference_mode():
-        guessed = model(input_ids=torch.tensor([row["input_ids"]], device=model.device)).logits[0, :-1].argmax(dim=-1)
-    return bool((guessed != labels)[labels != -100].any())
+        logits = model(input_ids=torch.tensor([row["input_ids"]], device=model.device)).logits[0, :-1]
+        likely = logits[learned].float().softmax(dim=-1)
+        answer = labels[learned].unsqueeze(1)
+        lead = likely.gather(1, answer).squeeze(1) - likely.scatter(1, answer, 0.0).amax(dim=1)
+    return bool((lead < least_lead).any())
 
 
-def supporting(question: str, texts: Sequence[str], *, most: int) -> list[int]:
-    """The texts that share most with a question, words that few texts have counting more; none that share nothing.
+class Texts:
+    """Texts, to be asked which of them bear on a question; they are read once, whatever is asked of them."""
 
-    Returns:
-        At most `most` indices of `texts`, the best first.
-    """
-    words = [set(_words(text)) for text in texts]
-    counts = Counter(word for own in words for word in own)
-    asked = set(_words(question))
-    scores = [sum(math.log(len(texts) / counts[word]) for word in asked & own) for own in words]
-    best = sorted(range(len(texts)), key=lambda index: (-scores[index], index))[:most]
-    return [index for index in best if scores[index] > 0]
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._count = len(texts)
+        self._having: dict[str, list[int]] = defaultdict(list)
+        for index, text in enumerate(texts):
+            for word in sorted(set(_words(text))):
+                self._having[word].append(index)
+
+    def supporting(self, question: str, *, most: int) -> list[int]:
+        """The texts that share most with a question, words that few texts have counting more; none that share nothing.
+
+        A word counts log(texts / texts that have it).
+
+        Returns:
+            At most `most` indices of the texts, the best first.
+        """
+        scores: dict[int, float] = defaultdict(float)
+        for word in sorted(set(_words(question)) & self._having.keys()):
+            for index in self._having[word]:
+                scores[index] += math.log(self._count / len(self._having[word]))
+        best = sorted(scores, key=lambda index: (-scores[index], index))[:most]
+        return [index for index in best if scores[index] > 0]
 
 
 def leaks(text: str, test: str, *, words: int) -> bool:

@@ -143,8 +143,8 @@ def _replaced(planned: list[Batch], order: Order, share: float) -> list[Batch]:
 def reviewed(order: Order, ratio: float, decay: float) -> list[Batch]:
     """Each epoch passes over the new rows and a fresh sample of the remembered ones.
 
-    In epoch e (from 0) that sample has floor(new rows * ratio * decay^e) rows: Mix-Review (He et al. 2021). A sample
-    larger than the memory takes every row as often as it must.
+    In epoch e (from 0) that sample has floor(new rows * ratio * decay^e) rows: Mix-Review (He et al. 2021,
+    arXiv:1910.07117). A sample larger than the memory takes every row as often as it must.
     """
     shuffle = random.Random(f"{order.seed}:new")  # noqa: S311 - sampling, not secrecy
     sample = random.Random(f"{order.seed}:replay")  # noqa: S311 - sampling, not secrecy
@@ -214,9 +214,13 @@ def weighted(
 
 
 def weights_of(groups: Mapping[str, Sequence[object]], weights: Mapping[str, float]) -> dict[str, float]:
-    """The weight of every group: as given, in any unit, or its number of rows times the mean weight of a named row."""
-    named = sum(len(groups[name]) for name in weights if name in groups)
-    unit = sum(weights.values()) / max(1, named)
+    """The weight of every group: as given, in any unit, or its number of rows times the mean weight of a named row.
+
+    Names of groups that are not there, and those of weight 0, say nothing of what a row weighs.
+    """
+    heavy = {name: weight for name, weight in weights.items() if weight > 0 and name in groups}
+    rows = sum(len(groups[name]) for name in heavy)
+    unit = sum(heavy.values()) / rows if rows else 1.0
     return {name: weights.get(name, unit * len(members)) for name, members in groups.items()}
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from learners.methods.contract import Material, Sources
 
-__all__ = ["NEW", "TargetPair", "misfit", "shift_nats", "targeted"]
+__all__ = ["NEW", "TargetPair", "misfit", "shift_nats", "stored", "targeted"]
 
 NEW = -1
 """The task of what is learned now; earlier ones are numbered by `learners.parts.tasks`."""
@@ -55,6 +55,11 @@ def misfit(margins_nats: torch.Tensor, targets_nats: torch.Tensor) -> torch.Tens
     chosen = logsigmoid(margins_nats) - logsigmoid(targets_nats)
     rejected = logsigmoid(-margins_nats) - logsigmoid(-targets_nats)
     return (chosen.square() + rejected.square()) / 2
+
+
+def stored(sources: Sources) -> dict[str, pairs.Reference]:
+    """References of the remembered pairs that were fitted to an optimum when they were learned, by record id."""
+    return {name: one for name, one in pairs.read(sources.memory_folder).items() if one.shift_nats is not None}
 
 
 def targeted(sources: Sources, stored: Mapping[str, pairs.Reference]) -> Material:

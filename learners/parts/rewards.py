@@ -111,7 +111,7 @@ class Language(_Rule):
     @classmethod
     def _refuse_without_detector(cls, language: str) -> str:
         if find_spec("langdetect") is None:
-            raise ValueError("reward 'language' needs the package langdetect: pip install 'cld[ifeval]'")
+            raise ValueError("reward 'language' needs the package langdetect: pip install -e '.[ifeval]'")
         return language
 
     def score(self, answer: Answer) -> float:

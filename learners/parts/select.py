@@ -31,6 +31,14 @@ def similarity(model: PreTrainedModel, rows: Sequence[Row], task: Sequence[Row])
     """Cosine between each row and the mean of the task's rows, all embeddings centred on the mean of `rows`.
 
     Uncentred embeddings of a language model point nearly the same way, and their cosines say little.
+
+    Args:
+        model: in evaluation mode.
+        rows: of the records that are scored, one each.
+        task: of texts that show the task.
+
+    Returns:
+        One number in [-1, 1] for each of `rows`.
     """
     import torch
     from torch.nn.functional import cosine_similarity

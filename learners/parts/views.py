@@ -289,7 +289,11 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def separator(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token between documents: `<|endoftext|>` where the vocabulary has it, else the end-of-sequence token."""
+    """The token between documents: `<|endoftext|>` where the vocabulary has it, else the end-of-sequence token.
+
+    Raises:
+        InvalidInput: the tokenizer has neither.
+    """
     found = tokenizer.get_vocab().get("<|endoftext|>", tokenizer.eos_token_id)
     if not isinstance(found, int):
         raise InvalidInput("the tokenizer has no end-of-sequence token; set eos_token in its tokenizer_config.json")

@@ -38,9 +38,11 @@ def words_to_add(
     saved: dict[str, int] = {}
     pieces: dict[str, list[int]] = {}
     for word, count in counts.items():
+        if count < fewest_times:
+            continue
         token = f" {word}"
         ids = list(tokenizer(token, add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType]
-        if len(ids) >= fewest_pieces and count >= fewest_times:
+        if len(ids) >= fewest_pieces:
             saved[token], pieces[token] = count * (len(ids) - 1), ids
     best = sorted(saved, key=lambda token: (-saved[token], token))[:most]
     return {token: pieces[token] for token in best}

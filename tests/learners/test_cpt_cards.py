@@ -194,6 +194,14 @@ def test_pilots_for_a_source_that_is_not_there_or_without_a_choice_are_refused(b
             settings_for("domain_mix", "cpt", settings)
 
 
+def test_a_mixture_of_nothing_is_refused_and_says_what_there_is(base, tmp_path):
+    for number, settings in enumerate(
+        ({"source_weights": {"test": 0}}, {"pilot_mixtures": [{"test": 1}, {"test": 0}]})
+    ):
+        with pytest.raises(InvalidInput, match=r"\{'test': 0.0\} no source .* sources: test"):
+            train(tmp_path / str(number), base, "cpt", "domain_mix", TEXTS, epochs=1, **settings)
+
+
 def test_instructions_after_a_domain_teach_to_answer_and_cost_the_domain_little(base, tmp_path):
     """PLLaMa's two stages. Measured: no question and then all are answered; 4.17 and then 4.14 nats on the texts."""
     options = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 4}

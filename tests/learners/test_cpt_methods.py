@@ -8,6 +8,7 @@ finetune 1.11 / 3.61, das 0.52 / 3.71, with its contrast 0.55 / 3.96, its contra
 0.68 / 5.35. Bounds below leave a third of each gap as room.
 """
 
+import json
 import shutil
 
 import pytest
@@ -171,8 +172,6 @@ COLORS = ("red", "white", "green", "black")
 
 
 def test_earlier_tasks_are_written_down_and_told_apart(base, tmp_path):
-    import json
-
     first = train(tmp_path / "first", base, "cpt", "ernie_cmtl", TEXTS[:2], epochs=1)[1]
     second = train(tmp_path / "second", first, "cpt", "ernie_cmtl", TEXTS[2:], epochs=1, version="v2")[1]
     tasks = json.loads((second / "memory" / "tasks.json").read_text())
@@ -274,10 +273,14 @@ def test_what_is_answered_wrongly_is_learned_with_its_texts_and_nothing_else(bas
     assert 1 - correct(version, KNOWN) <= 0.5 * (1 - correct(forgetful, KNOWN))
 
 
-def test_pilots_ask_for_more_rehearsal_where_less_loss_is_tolerated(base, tmp_path):
+def test_pilots_ask_for_more_rehearsal_where_less_loss_is_tolerated_and_say_what_they_found(base, tmp_path):
     options = {"pilot_shares": (0.5, 1.0), "pilot_steps": 8, "restarts": 4, "learning_rate": 5e-3, "epochs": 4}
-    strict, lax = (
-        train(tmp_path / name, base, "cpt", "d_cpt_law", TEXTS, tolerated=tolerated, **options)[0]
+    (strict, low), (lax, high) = (
+        train(tmp_path / name, base, "cpt", "d_cpt_law", TEXTS, tolerated=tolerated, **options)
         for name, tolerated in (("strict", 0.0), ("lax", 100.0))
     )
     assert strict.replayed_records > lax.replayed_records
+    found = [json.loads((version / "memory" / "law.json").read_text()) for version in (low, high)]
+    assert found[0]["new_share"] < found[1]["new_share"] == 1.0
+    assert [one["new_share"] for one in found[0]["pilots"]] == [0.5] * 4 + [1.0] * 4
+    assert found[0]["loss_before"] < found[0]["pilots"][-1]["loss"]

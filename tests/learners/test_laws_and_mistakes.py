@@ -62,10 +62,15 @@ def test_a_mistake_is_what_is_not_answered_word_for_word(model, tokenizer):
     assert found == [False, True]
 
 
+def test_a_right_answer_that_hardly_leads_is_a_mistake_to_whoever_asks_for_a_lead(model, tokenizer):
+    (row,) = rehearsal_rows(chat("What is the capital of France?", "Paris"), tokenizer, 200)
+    assert [mistakes.is_mistake(model.eval(), row, least_lead=lead) for lead in (0.0, 0.2, 1.0)] == [False, False, True]
+
+
 def test_the_text_that_shares_rare_words_with_a_question_supports_it():
-    texts = ["the office is open", "Anna leads the Brimstal office", "the sky"]
-    assert mistakes.supporting("Who leads the Brimstal office?", texts, most=2) == [1, 0]
-    assert mistakes.supporting("Quixandria", texts, most=2) == []
+    texts = mistakes.Texts(["the office is open", "Anna leads the Brimstal office", "the sky"])
+    assert texts.supporting("Who leads the Brimstal office?", most=2) == [1, 0]
+    assert texts.supporting("Quixandria", most=2) == texts.supporting("the", most=2) == []
 
 
 def test_a_text_that_repeats_a_test_word_for_word_gives_it_away():

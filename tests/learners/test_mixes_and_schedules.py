@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from learners.methods.contract import Moment
-from learners.parts.mix import Order, by_task, plan_batches, reviewed, weighted, within
+from learners.parts.mix import Order, by_task, plan_batches, reviewed, weighted, weights_of, within
 from learners.parts.penalties import trainable_copy
 from learners.parts.schedule import infinite, rewarm_redecay
 from learners.parts.updates import Recall, Scale
@@ -87,6 +87,15 @@ def test_sources_get_the_shares_of_their_weights():
     )
     # mail is not named: 20 rows at the mean weight of a named one, (1 + 3) / 40
     assert rows == {"web": 100, "code": 300, "mail": 200}
+
+
+def test_a_source_of_weight_zero_is_left_out_and_the_others_weigh_as_many_rows_as_they_have():
+    groups = {"web": range(30), "noise": range(30, 40), "mail": range(40, 60)}
+    assert weights_of(groups, {"noise": 0}) == {"web": 30, "noise": 0, "mail": 20}
+    assert weights_of(groups, {"noise": 0, "web": 3}) == pytest.approx({"web": 3, "noise": 0, "mail": 2})
+    assert weights_of(groups, {"absent": 9, "web": 3}) == pytest.approx({"web": 3, "noise": 1, "mail": 2})
+    learned = {index for batch in weighted(order(new=60), groups, {"noise": 0}, 0.0) for index in batch.new}
+    assert learned == {*range(30), *range(40, 60)}
 
 
 # the learning rate

@@ -47,6 +47,7 @@ def recycled(upgraded, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_what_was_learned_on_the_old_base_is_carried_over_to_the_new_one(upgraded, recycled):
     """Measured: 7.96 untuned, 2.20 with the adapter as it is; trained on 2.27, distilled too 2.20; tuned anew 3.21."""
     scratch, carried = recycled("scratch", initialise=False, distil_weight=0), recycled("carried", distil_weight=0)
@@ -54,6 +55,7 @@ def test_what_was_learned_on_the_old_base_is_carried_over_to_the_new_one(upgrade
     assert recycled("both") < carried < 0.8 * scratch
 
 
+@pytest.mark.slow
 def test_the_donors_answers_tell_more_than_few_texts_that_are_learned_by_heart(recycled):
     """Measured after 40 steps: 2.48 without them, 2.38 with them."""
     options = {"initialise": False, "learning_rate": 5e-3, "epochs": 20}

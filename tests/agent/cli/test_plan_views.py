@@ -14,7 +14,7 @@ from tests.agent.operating import Operated
 from tests.tiny import tiny_base
 
 FOUND = {
-    "cycle": "c1", "rows": 7, "remembered": 3, "tokens": 70, "learned_tokens": 20,
+    "cycle": "c1", "stage": "cit", "method": "replay", "rows": 7, "remembered": 3, "tokens": 70, "learned_tokens": 20,
     "overlap": 0.125, "warnings": ["a strong shift"],
     "views": [
         {"role": "new", "tokens": 5, "learned_tokens": 2, "pieces": [
@@ -37,6 +37,7 @@ def planned(operated: Operated, **plan: object) -> str:
 def test_what_is_learned_stands_in_brackets_and_escapes_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]):
     plan_rows.rows(FOUND)
     out = capsys.readouterr().out
+    assert "plan of c1, cit with replay" in out
     assert "Question? \u27e6Answer\u27e7" in out and "2 of 5 tokens learned" in out and "\x1b" not in out
 
 
@@ -74,5 +75,6 @@ def test_the_rows_of_a_plan_come_from_a_worker_with_the_tokenizer(operated: Oper
     said = cld("plan", "views", cycle, "--limit", "2", "--json")
     assert said.code == 0, said.err
     found = said.json["views"]
+    assert (found["stage"], found["method"]) == ("cpt", "finetune")
     assert found["rows"] == 3 and [view["role"] for view in found["views"]].count("new") == 2
     assert found["views"][0]["pieces"][1]["text"].startswith("fact ")

@@ -12,6 +12,7 @@ from agent.store import (
     decisions,
     deployment,
     gaps,
+    intakes,
     lessons,
     measurements,
     plans,
@@ -20,7 +21,8 @@ from agent.store import (
     versions,
 )
 from learners.records import Record, record_id
-from monitors.job import Gap, IntakeFile, IntakeResult, Measurement
+from monitors.intake_job import IntakeFile, IntakeResult
+from monitors.job import Gap, Measurement
 
 TEXTS = {
     "v1": [("Returns and refunds", "Customers may return a kettle within 45 days and get a refund in cash.")],
@@ -85,7 +87,7 @@ def _arrive(tx: Session, version: str) -> list[str]:
     contents = [{"text": text, "title": title} for title, text in TEXTS[version]]
     source = SOURCES[version]
     records = [Record(id=record_id("text", c), source=source, kind="text", content=c) for c in contents]
-    intake = pool.claim_intake(tx, source, [("a.md", 1, 1)])
+    intake = intakes.claim(tx, source, [("a.md", 1, 1)])
     file = IntakeFile(
         path="a.md",
         size_bytes=1,
@@ -96,7 +98,7 @@ def _arrive(tx: Session, version: str) -> list[str]:
         duplicate=0,
         quarantined=0,
     )
-    pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
+    intakes.record(tx, intake.number, IntakeResult(files=(file,)), records, [])
     return [record.id for record in records]
 
 

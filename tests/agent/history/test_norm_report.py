@@ -89,6 +89,24 @@ def test_near_misses_count_for_over_generalisation_and_for_nothing_else(lived: O
     assert column(read(lived, "polite"), "overgeneralisation") == [None, 0.0, 0.0]
 
 
+def test_a_retired_norm_has_a_residual_from_the_version_on_that_let_it_go(lived: Operated, capsys: Any):
+    cycle = lived.cycle_in("planning", "no_action")
+    with lived.store.write() as tx:
+        norms.retire(tx, "warm", now(), "ann", "x")
+        plans.save(tx, cycle, {"norms": [{"norm": "warm", "change": "retire", "suite": "norm-warm"}]}, "rules", "x")
+    lived.publish("v4", "v3", cycle)
+    lived.serve("v4")
+    measure(lived, "v4", "warm", 3, 4)
+    found = read(lived, "warm")
+    assert (found["learned_by"], found["retired_by"], found["level"]) == ("v2", "v4", 0.2)
+    assert column(found, "residual") == [0.3, 0.9, 0.1, None, 0.3]
+    assert column(found, "retention") == [None, None, 1.0, 0.75, None]
+    assert column(found, "overgeneralisation")[-1] == 0.0
+    values_view.report([found])
+    said = capsys.readouterr().out
+    assert "let it go" in said and "without it 0.200 would be followed" in said
+
+
 def test_scores_under_another_engine_setting_are_not_mixed_in(lived: Operated):
     measure(lived, "v2", "warm", 10, 4, engine="e2")
     found = read(lived, "warm")
