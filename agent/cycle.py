@@ -18,7 +18,7 @@ from typing import Final
 
 from agent.context import DAEMON, Context
 from agent.jobs import JobFailed
-from agent.steps import curating, diagnosing, judging, planning, promoting, proving, training, watching
+from agent.steps import curating, diagnosing, judging, planning, promoting, proving, replaying, watching
 from agent.steps.ending import end
 from agent.store import cycles
 from agent.store.cycles import Cycle
@@ -33,7 +33,7 @@ STEPS: Final[dict[str, Step]] = {
     "diagnosing": diagnosing.advance,
     "planning": planning.advance,
     "curating": curating.advance,
-    "training": training.advance,
+    "training": replaying.advance,
     "measuring": proving.advance,
     "judging": judging.advance,
     "promoting": promoting.advance,

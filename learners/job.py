@@ -119,6 +119,8 @@ class TrainResult(_Frozen):
         tokens: that went through the model, rehearsal included.
         trainable_parameters: numbers that the run could change, whatever was saved of them; 0 in an answer that was
             stored before they were counted.
+        seed: of the request, without which it could not be repeated; None in an answer that was stored before it was
+            kept.
         digest: of the version's manifest.
     """
 
@@ -130,4 +132,5 @@ class TrainResult(_Frozen):
     first_loss: float
     last_loss: float
     trainable_parameters: int = 0
+    seed: int | None = None
     digest: str

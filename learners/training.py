@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from learners import durable, ranks, weights
+from learners import durable, ranks, sharing, together, weights
 from learners.failures import InvalidInput
 from learners.job import TrainResult, TrainSpec
 from learners.loop import Outcome, Work
@@ -60,6 +60,7 @@ def train(spec: dict[str, Any], job: Job) -> TrainResult:
         IncompleteFolder, DamagedFolder: the parent is not what its manifest says.
         Diverged, StopRequested: see `learners.trainer.execute`.
     """
+    together.join()
     task = _resolve(TrainSpec.model_validate(spec), job)
     sources = _sources(task)
     material = _prepared(task, sources)
@@ -169,7 +170,8 @@ def _wrapped(task: _Task, sources: Sources, material: Material) -> PreTrainedMod
             targets=settings.lora_targets,
             seed=task.order.seed,
         )
-    return model.to(weights.best_device())  # pyright: ignore
+    # sliced weights go to their devices slice by slice
+    return model if sharing.sliced() else model.to(weights.best_device())  # pyright: ignore
 
 
 def _run(task: _Task, material: Material, model: PreTrainedModel) -> Run:
@@ -240,5 +242,6 @@ def _result(
         first_loss=outcome.losses[0] if outcome.losses else 0.0,
         last_loss=outcome.losses[-1] if outcome.losses else 0.0,
         trainable_parameters=trainable,
+        seed=task.order.seed,
         digest=digest,
     )

@@ -10,8 +10,10 @@ that should have forgotten) and asked the same. Nothing is kept between attempts
     membership    AUC of the records against look-alikes that nobody was trained on (Yeom et al. 2018, Ye et al. 2022)
     neighbours    what the nearest other records kept of recall and likelihood
 
-The forget quality of TOFU (Maini et al. 2024) compares with a model retrained without the records; here the witness is
-the version before they were learned, which the history keeps, and so costs no training.
+TOFU (Maini et al. 2024) compares with a model retrained without the records; here the witness is the version before
+they were learned, which the history keeps, and so costs no training. That it did not learn their neighbours either is
+why TOFU's forget quality is not asked: the Kolmogorov-Smirnov test of truth ratios tells this witness from a version
+that was trained again without the records, too (p = 0.002 for six codes on the tiny model).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from learners.records import Record, read_records
 from monitors.engines import Continuation, Engine, Prompt, in_order, open_engines
 from monitors.forgetting_job import ByVersion, Extraction, ForgottenMembership, Neighbours, ProveResult, ProveSpec
 from monitors.privacy.canaries import expected_exposure, exposure
-from monitors.privacy.lookalikes import Secret, Vocabulary, fills, lookalike, secrets_of
+from monitors.privacy.lookalikes import Secret, Vocabulary, fills, lookalike, said_by, secrets_of
 from monitors.privacy.membership import auc, auc_error, passage
 from monitors.privacy.rare_strings import ANSWER_TOKENS
 
@@ -99,8 +101,8 @@ def _questions(asked: ProveSpec) -> _Questions:
     forgotten, neighbours = list(read_records(asked.forgotten)), list(read_records(asked.neighbours))
     if not forgotten:
         raise InvalidInput(f"{asked.forgotten.name!r} names no record: there is nothing to prove")
-    vocabulary = Vocabulary.of([*forgotten, *neighbours])
-    by_record = {record.id: secrets_of(record, vocabulary, asked.secrets) for record in forgotten}
+    vocabulary, said = Vocabulary.of([*forgotten, *neighbours]), said_by(neighbours)
+    by_record = {record.id: secrets_of(record, vocabulary, asked.secrets, said) for record in forgotten}
     members = [record for record in forgotten if by_record[record.id]]
     secrets = [secret for record in members for secret in by_record[record.id]]
     drawn = [fills(secret.text, vocabulary, asked.fills, f"{asked.seed}:{n}") for n, secret in enumerate(secrets)]

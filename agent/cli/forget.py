@@ -29,7 +29,7 @@ Method = Annotated[
     str | None, typer.Option(help="How to unlearn: a method of `cld methods list`; else [forget] method.")
 ]
 Redact = Annotated[bool, typer.Option("--redact", help="Take their content out of the database, too.")]
-Exact = Annotated[bool, typer.Option("--exact", help="Show what replaying the lineage without them would cost.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Train the lineage again without them.")]
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="Id of a request, e.g. f1.")]
 
 
@@ -58,7 +58,8 @@ def forget(
     """Forget records: look with --dry-run, then ask; the plan waits for `cld approve`.
 
     What waits in the pool is withdrawn at once and never comes in again. What the serving version knows is unlearned by
-    a cycle, whose proof (exposure, extraction, membership, neighbours, suites) must hold before the new version serves.
+    a cycle, or with --exact what came after is trained again without it; the proof (exposure, extraction, membership,
+    neighbours, suites) must hold before the new version serves.
     """
     if context.invoked_subcommand is None:
         place = here(context)

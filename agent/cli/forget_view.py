@@ -64,13 +64,13 @@ def _unlearning(found: Facts) -> str:
 def _exact(cost: Facts | None) -> str:
     if cost is None:
         return "not needed: the serving version knows none"
+    if cost["refused"]:
+        return cost["told"]
     again = ", ".join(
         f"{one['cycle']} ({one['stage']} {one['method']}, {one['records_before']} to {one['records_after']} records)"
         for one in cost["plans"]
     )
-    told = f"{cost['tokens']} tokens, {cost['seconds']:.0f} s: {again} again from {cost['start']}"
-    refused = f"; {cost['refused']}" if cost["refused"] else ""
-    return f"{told}; offered, cld does not execute it yet{refused}"
+    return f"--exact: {cost['tokens']} tokens, {cost['seconds']:.0f} s: {again} again from {cost['start']}"
 
 
 def requests(rows: Sequence[Facts]) -> None:
@@ -103,10 +103,21 @@ def request(found: Facts) -> None:
     console.table(("still holds them", "where", "removed by"), held, empty="  nothing holds them any more")
 
 
+def _replayed(one: Facts) -> str:
+    again = ", ".join(
+        f"{job['cycle']} ({job['stage']} {job['method']}, {job['records_after']} of {job['records_before']} records, "
+        f"seed {job['seed']})"
+        for job in one["replayed"]
+    )
+    return f"trained again from {one['replayed_from']} without them: {again}"
+
+
 def _unlearned(document: Facts) -> None:
     for one in document["unlearned_by"]:
         before, after = one["versions"]["before"], one["versions"]["after"]
         console.say(f"  {one['cycle']}: {before} to {after} by {one['method']}, verdict {one['verdict']}")
+        if one.get("exact"):
+            console.say(f"    exactly: {_replayed(one)}")
         console.say(f"    {one['told']}")
         for word in one["approved_by"]:
             console.say(f"    {word['who']} approved the {word['what']}: {word['why']}")

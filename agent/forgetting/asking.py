@@ -13,57 +13,26 @@ from agent.calendar import month_start
 from agent.config import Config
 from agent.errors import NotFound, Refused
 from agent.forgetting.closing import certify, redact
-from agent.forgetting.costs import Exact, exact, unlearning
 from agent.forgetting.lineage import Lineage, trace
-from agent.planner.plan import Candidate, Plan
-from agent.planner.settings import configured_settings
+from agent.forgetting.ways import replayed, unlearned
+from agent.planner.plan import Plan
 from agent.requests import Reply, Request
 from agent.store import Session, control, cycles, forgetting, jobs, plans, pool, versions
 from agent.store.pool import PooledRecord
-from learners.methods import methods
-from learners.nearest import did_you_mean
 
-__all__ = ["forget", "method_of", "not_executed"]
+__all__ = ["forget"]
 
 
 def forget(tx: Session, request: Request) -> Reply:
     """Begin to forget the records that the row names by id."""
     rows = _records(tx, request)
     found = trace(tx, [row.id for row in rows])
-    if request.args.get("exact"):
-        raise Refused(not_executed(exact(tx, found)))
     learned = [row for row in rows if row.id in found.learned]
     if learned:
-        return _unlearn(tx, request, rows, learned, found)
+        return _begin(tx, request, rows, learned, found)
     if all(row.state == "forgotten" for row in rows):
         return _known_forgotten(tx, request, rows, found)
     return _withdraw(tx, request, rows, found)
-
-
-def method_of(config: Config, named: str | None) -> str:
-    """The method that unlearns: the one named, else [forget] method.
-
-    Raises:
-        NotFound: there is no such method of unlearning.
-    """
-    known = [name for name, info in methods().items() if "forget" in info.stages]
-    method = named or config.forget.method
-    if method not in known:
-        hint = did_you_mean(method, known, "none is like it;")
-        raise NotFound(f"{method!r} is no method of unlearning; {hint} there are {', '.join(known) or 'none'}")
-    return method
-
-
-def not_executed(found: Exact | None) -> str:
-    """Why exact forgetting is only offered, and what it would be."""
-    if found is None:
-        return "no version that serves learned these records: forgetting them needs no training at all"
-    cycles_ = ", ".join(one.cycle for one in found.plans)
-    return (
-        f"exact forgetting is offered and not executed: it would train the plans of {cycles_} again from {found.start} "
-        f"without the records, {found.tokens} tokens and {found.seconds:.0f} s of training as they cost before. cld "
-        "cannot chain these by itself yet; without --exact it unlearns"
-    )
 
 
 def _records(tx: Session, request: Request) -> list[PooledRecord]:
@@ -99,57 +68,38 @@ def _withdraw(tx: Session, request: Request, rows: Sequence[PooledRecord], found
     return Reply(row.id, "applied", f"{message}; `cld forget show {row.id}` is the certificate", _counts(rows, ()))
 
 
-def _unlearn(
+def _begin(
     tx: Session, request: Request, rows: Sequence[PooledRecord], learned: Sequence[PooledRecord], found: Lineage
 ) -> Reply:
+    """Start the cycle that forgets what is learned; withdraw the others."""
     if (active := cycles.active(tx)) is not None:
         raise Refused(f"cycle {active.id} is {active.state}: one at a time; wait, or `cld cycle abort {active.id}`")
     if paused := control.paused(tx):
         raise Refused(f"cld is paused ({paused.reason}): {paused.fix} first")
-    method = method_of(request.config, request.args.get("method"))
-    plan = _plan(tx, request, learned, found, method)
-    cycle = _begin(tx, request, plan, found)
-    row = _create(tx, request, rows, learned, method, cycle)
+    plan = (replayed if request.args.get("exact") else unlearned)(tx, request, learned, found)
+    _require_budget(tx, request.config, plan.cost_tokens)
+    cycle = _create_cycle(tx, request, plan, found)
+    row = _create(tx, request, rows, learned, plan.method, cycle)
     waiting = [other.id for other in rows if other not in learned]
     forgetting.withdraw(tx, waiting, row.id, request.who, request.why)
     message = (
-        f"{len(learned)} record(s) that {found.serving} knows wait to be unlearned by {plan.name} in {cycle}"
+        f"{len(learned)} record(s) that {found.serving} knows wait to be forgotten by {plan.name} in {cycle}"
         f"{f', {len(waiting)} others are withdrawn' if waiting else ''}: `cld plan show {cycle}`, then `cld approve` "
         "or `cld reject`"
     )
-    return Reply(row.id, "applied", message, {"cycle": cycle, "method": method, **_counts(rows, learned)})
-
-
-def _plan(tx: Session, request: Request, learned: Sequence[PooledRecord], found: Lineage, method: str) -> Plan:
-    cost, whole = unlearning(tx, request.config, method, learned), exact(tx, found)
-    _require_budget(tx, request.config, cost.tokens)
-    chosen = Candidate(id=f"forget.{method}", action="train", stage="forget", method=method, cost_tokens=cost.tokens)
-    other = Candidate(
-        id="forget.exact_replay", action="train", cost_tokens=whole.tokens if whole else 0, refused=not_executed(whole)
-    )
-    return Plan(
-        action="train",
-        stage="forget",
-        method=method,
-        settings=configured_settings(request.config, chosen),
-        records=tuple(row.id for row in learned),
-        cost_tokens=cost.tokens,
-        decided_by=request.who,
-        reason=request.why,
-        alternatives=(chosen, other),
-    )
+    return Reply(row.id, "applied", message, {"cycle": cycle, "method": plan.method, **_counts(rows, learned)})
 
 
 def _require_budget(tx: Session, config: Config, tokens: int) -> None:
     budget, spent = config.limits.monthly_train_tokens, jobs.spent(tx, month_start()).train_tokens
     if budget is not None and spent + tokens > budget:
         raise Refused(
-            f"unlearning takes {tokens} tokens and {max(0, budget - spent)} are left this month: raise "
+            f"forgetting takes {tokens} tokens and {max(0, budget - spent)} are left this month: raise "
             "limits.monthly_train_tokens, or ask with fewer records"
         )
 
 
-def _begin(tx: Session, request: Request, plan: Plan, found: Lineage) -> str:
+def _create_cycle(tx: Session, request: Request, plan: Plan, found: Lineage) -> str:
     """A cycle that waits for a person, with its plan; a request makes no diagnosis."""
     cycle, anchor = cycles.create(tx, "forget", request.who, request.why), versions.anchor(tx).id
     plans.save(tx, cycle.id, plan.model_dump(mode="json"), plan.decided_by, plan.reason, who=request.who)

@@ -7,7 +7,7 @@ hash and holds no content.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agent.forgetting.lineage import Lineage, trace
@@ -94,6 +94,7 @@ def _unlearned(tx: Session, cycle_id: str) -> dict[str, Any]:
         "cycle": cycle.id,
         "method": cycle.method,
         "settings": plan.get("settings", {}),
+        **_replay(plan),
         "versions": {"before": cycle.parent, "after": cycle.candidate},
         "approved_by": [
             {"who": word.who, "what": "version" if word.version else "plan", "why": word.why}
@@ -104,4 +105,15 @@ def _unlearned(tx: Session, cycle_id: str) -> dict[str, Any]:
         "reasons": list(verdict.verdict.get("reasons", ())) if verdict else [],
         "proof": proof.model_dump(mode="json") if proof else None,
         "told": shown(proof) if proof else "not proven",
+    }
+
+
+def _replay(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether a plan forgot exactly, and then what was trained again, and from where."""
+    jobs_: Sequence[Mapping[str, Any]] = plan.get("replay") or ()
+    same = ("cycle", "version", "stage", "method", "settings", "seed", "records_before")
+    return {
+        "exact": bool(jobs_),
+        "replayed_from": plan.get("replay_from"),
+        "replayed": [{**{name: job[name] for name in same}, "records_after": len(job["records"])} for job in jobs_],
     }

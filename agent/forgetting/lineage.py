@@ -6,11 +6,12 @@ away. Called by everything that asks what a request concerns; reads the store al
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from agent.history.diff import line
-from agent.store import Session, deployment, plans, versions
+from agent.store import Session, cycles, deployment, plans, versions
 from agent.store.versions import Version
 
 __all__ = ["Lineage", "Turn", "holdings", "trace"]
@@ -87,8 +88,12 @@ def _turns(tx: Session, version: Version, ids: frozenset[str]) -> Iterator[Turn]
 
 
 def _planned(tx: Session, version: Version) -> frozenset[str]:
-    plan = plans.find(tx, version.cycle) if version.cycle else None
-    return frozenset(plan.plan.get("records", ()) if plan else ())
+    """What a version's own training was about; of one that a replay made on its way, what that job learned."""
+    row = plans.find(tx, version.cycle) if version.cycle else None
+    plan: Mapping[str, Any] = row.plan if row else {}
+    if row is not None and plan.get("replay") and version.stage != "forget":
+        plan = plan["replay"][version.number - cycles.get(tx, row.cycle).number]
+    return frozenset(plan.get("records", ()))
 
 
 def _clean(oldest_first: list[Version], taught: tuple[Turn, ...]) -> str | None:

@@ -13,11 +13,12 @@ from typing import Any
 
 from agent.config import Config
 from agent.facts import row_facts
-from agent.forgetting.asking import method_of, not_executed
-from agent.forgetting.costs import exact, unlearning
+from agent.forgetting.costs import unlearning
 from agent.forgetting.kept import kept
 from agent.forgetting.lineage import trace
 from agent.forgetting.matching import Selection
+from agent.forgetting.replay import Exact, exact
+from agent.forgetting.ways import method_of, replay_told
 from agent.history.cards import record_gist
 from agent.layout import Layout
 from agent.store import Session, forgetting, pool
@@ -37,7 +38,7 @@ def preview(tx: Session, layout: Layout, config: Config, chosen: Selection, meth
     learned = [rows[record] for record in chosen.ids if record in found.learned]
     beside = kept(tx, [row.record for row in learned], config.forget.retain_records) if learned else None
     memory = {item.record.id for item in ReplayMemory.read(layout.version(found.serving) / "memory").items}
-    whole, named = exact(tx, found), method_of(config, method) if learned else None
+    whole, named = exact(tx, layout, found), method_of(config, method) if learned else None
     return {
         "records": [
             {**row_facts(rows[record], "content", "seq", "intake", "returns"), "gist": record_gist(rows[record]),
@@ -59,8 +60,19 @@ def preview(tx: Session, layout: Layout, config: Config, chosen: Selection, meth
         "neighbours": len(beside.records) if beside else 0,
         "say_the_same": [record.id for record in beside.same] if beside else [],
         "unlearning": asdict(unlearning(tx, config, named, learned)) if named else None,
-        "exact": {**asdict(whole), "executed": False, "told": not_executed(whole)} if whole and learned else None,
+        "exact": _exact(whole) if whole else None,
     }  # fmt: skip
+
+
+def _exact(whole: Exact) -> dict[str, Any]:
+    return {
+        "start": whole.start,
+        "plans": [asdict(one) for one in whole.plans],
+        "tokens": whole.tokens,
+        "seconds": whole.seconds,
+        "refused": whole.refused,
+        "told": replay_told(whole),
+    }
 
 
 def requests(tx: Session, limit: int) -> list[dict[str, Any]]:

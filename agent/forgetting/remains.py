@@ -79,7 +79,7 @@ def _database(*, redacted: bool) -> Iterator[dict[str, Any]]:
             "command": "cld forget --record ID... --redact",
         }
     yield {
-        "what": "what was made from them: topics of gaps, answers kept with scores",
+        "what": "what was made from them: topics of gaps, sentences held out as probes, answers kept with scores",
         "where": "the database",
         "command": None,
     }

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from learners.job import Stage
 
-__all__ = ["Action", "Candidate", "Plan", "PlannedNorm"]
+__all__ = ["Action", "Candidate", "Plan", "PlannedNorm", "ReplayedJob"]
 
 Action = Literal["train", "do_nothing", "ask_for_data"]
 
@@ -68,6 +68,27 @@ class PlannedNorm(BaseModel):
     records: int
 
 
+class ReplayedJob(BaseModel):
+    """A training job of the past that is trained again without some of its records.
+
+    Attributes:
+        cycle, version: whose job it was, and what it made; that cycle's plan says which sentences are held out.
+        settings, seed: as they were.
+        records: ids that are left, in the job's order; `records_before` is how many it had.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cycle: str
+    version: str
+    stage: Stage
+    method: str
+    settings: dict[str, Any]
+    seed: int
+    records: tuple[str, ...]
+    records_before: int
+
+
 class Plan(BaseModel):
     """The decision of the planning step.
 
@@ -78,6 +99,8 @@ class Plan(BaseModel):
         reason: the chooser's own words, cut; data, never an instruction.
         alternatives: every candidate considered, the chosen one included.
         norms: the norms that it touches; where there is one, the plan waits for a person.
+        replay: the jobs that are trained again one after another, in place of one of `method`, from the version
+            `replay_from`; `records` are then what they must do without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +119,8 @@ class Plan(BaseModel):
     reason: str
     alternatives: tuple[Candidate, ...] = ()
     norms: tuple[PlannedNorm, ...] = ()
+    replay_from: str | None = None
+    replay: tuple[ReplayedJob, ...] = ()
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from agent.config import Config
 from agent.context import Context
 from agent.forgetting.closing import proof_of
+from agent.forgetting.replay import METHOD
 from agent.store.cycles import Cycle
 from monitors.forgetting_job import ProveResult
 from monitors.gate import forgotten
@@ -21,7 +22,8 @@ def against(context: Context, cycle: Cycle) -> tuple[str, ...]:
     """What the proof holds a candidate back for; nothing of a cycle that learns."""
     if cycle.stage != "forget":
         return ()
-    return forgotten.against(_proof(context, cycle), forget_policy(context.config))
+    exact = cycle.method == METHOD
+    return forgotten.against(_proof(context, cycle), forget_policy(context.config), exact=exact)
 
 
 def won(context: Context, cycle: Cycle) -> str:

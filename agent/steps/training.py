@@ -1,4 +1,7 @@
-"""training -> measuring: a worker trains the candidate; its folder becomes a version."""
+"""training -> measuring: a worker trains the candidate; its folder becomes a version.
+
+Called by `agent.steps.replaying`, which trains the jobs of a replay itself.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from agent.store.cycles import Cycle
 from learners.durable import publish
 from learners.job import TrainResult, TrainSpec
 from learners.records import write_records
-from learners.versions import read_version
+from learners.versions import VersionSpec, read_version
 
-__all__ = ["advance"]
+__all__ = ["advance", "published", "told"]
 
 
 def advance(context: Context, cycle: Cycle) -> bool:
@@ -60,15 +63,28 @@ def _retain(context: Context, tx: Session, plan: Plan, path: Path) -> Path:
     return path
 
 
-def _publish(context: Context, cycle: Cycle, candidate: str, result: TrainResult) -> None:
-    staged = context.layout.job(f"{cycle.id}-training") / "output" / "version"
-    final = context.layout.version(candidate)
-    publish(staged, final)
-    spec = read_version(final).spec
-    why = (
+def published(context: Context, job_id: str, version_id: str) -> VersionSpec:
+    """What a training job made, as a version's folder; may be repeated after any crash.
+
+    Raises:
+        DamagedFolder, IncompleteFolder: it is not what the worker left.
+    """
+    final = context.layout.version(version_id)
+    publish(context.layout.job(job_id) / "output" / "version", final)
+    return read_version(final).spec
+
+
+def told(result: TrainResult) -> str:
+    """What a training job did, in a sentence."""
+    return (
         f"{result.steps} step(s) of {result.trainable_parameters:,} parameters on {result.tokens} tokens, "
         f"loss {result.first_loss:.2f} -> {result.last_loss:.2f}"
     )
+
+
+def _publish(context: Context, cycle: Cycle, candidate: str, result: TrainResult) -> None:
+    spec = published(context, f"{cycle.id}-training", candidate)
+    why = told(result)
     with context.store.write() as tx:
         versions.register(
             tx,

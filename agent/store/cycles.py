@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from agent.errors import NotFound
 from agent.store import events, pool
 from agent.store.errors import ActiveCycleExists, IllegalTransition, StaleState
-from agent.store.tables import Cycle, CycleState, now
+from agent.store.tables import Cycle, CycleState, Version, now
 
 __all__ = ["ENDINGS", "LEGAL", "Cycle", "CycleState", "active", "create", "get", "listing", "transition"]
 
@@ -56,13 +56,19 @@ def create(tx: Session, trigger: str, who: str, why: str, pool_ids: Iterable[str
         raise ActiveCycleExists(
             f"cycle {current.id!r} is {current.state}: one cycle at a time; wait, or `cld cycle abort {current.id}`"
         )
-    number = (tx.scalar(select(func.max(Cycle.number))) or 0) + 1
+    number = _next_number(tx)
     cycle = Cycle(id=f"c{number}", number=number, state="diagnosing", active=True, trigger=trigger)
     tx.add(cycle)
     tx.flush()
     events.record(tx, "cycle.created", cycle.id, who, why, trigger=trigger)
     pool.claim(tx, cycle.id, pool_ids, who, why)
     return cycle
+
+
+def _next_number(tx: Session) -> int:
+    """The cycle's and its version's: one that neither has; a cycle that replayed has used several for versions."""
+    made = select(func.max(Version.number)).where(Version.cycle.is_not(None))
+    return max(tx.scalar(select(func.max(Cycle.number))) or 0, tx.scalar(made) or 0) + 1
 
 
 def active(tx: Session) -> Cycle | None:

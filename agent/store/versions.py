@@ -26,6 +26,7 @@ __all__ = [
     "get",
     "listing",
     "mark",
+    "of_cycle",
     "pin",
     "protected",
     "register",
@@ -104,6 +105,11 @@ def listing(tx: Session, limit: int = 100_000) -> list[Version]:
     return list(tx.scalars(select(Version).order_by(Version.number.desc()).limit(limit)))
 
 
+def of_cycle(tx: Session, cycle: str) -> list[Version]:
+    """The versions that a cycle made, oldest first: one, or of a cycle that replays one for each job so far."""
+    return list(tx.scalars(select(Version).where(Version.cycle == cycle).order_by(Version.number)))
+
+
 def anchor(tx: Session) -> Version:
     """The version that every candidate is also compared with.
 
@@ -178,8 +184,9 @@ def save_card(tx: Session, version_id: str, text: str, facts: Mapping[str, Any],
 def protected(tx: Session) -> set[str]:
     """Versions whose files must not be deleted.
 
-    Current, previous, pinned, anchor, those of the active cycle, the parents of all these, and of every version that
-    still has files its base (an adapter is nothing without it) and the sketcher that it answers with.
+    Current, previous, pinned, anchor, those of the active cycle, the parents of all these, what the active cycle
+    replays from, and of every version that still has files its base (an adapter is nothing without it) and the sketcher
+    that it answers with.
     """
     roots = set(tx.scalars(select(Version.id).where(or_(Version.pinned, Version.anchor.is_(True)))))
     current = deployment.find(tx)
@@ -189,7 +196,8 @@ def protected(tx: Session) -> set[str]:
         roots |= {version for version in row if version is not None}
     parents = select(Version.parent).where(Version.id.in_(roots), Version.parent.is_not(None))
     bases = select(Version.base).where(Version.state != "swept", Version.base.is_not(None)).distinct()
-    return roots | {id for query in (parents, bases, _sketchers()) for id in tx.scalars(query) if id}
+    queries = (parents, bases, _sketchers(), _replayed_from())
+    return roots | {id for query in queries for id in tx.scalars(query) if id}
 
 
 def _sketchers() -> Select[tuple[str]]:
@@ -198,6 +206,12 @@ def _sketchers() -> Select[tuple[str]]:
     making = select(Cycle.id).where(Cycle.active.is_(True))
     named = Plan.plan["settings"]["sketcher"].as_string()
     return select(named).where(named.is_not(None), or_(Plan.cycle.in_(made), Plan.cycle.in_(making)))
+
+
+def _replayed_from() -> Select[tuple[str]]:
+    """The version from which the plan of the active cycle replays, if it does."""
+    named = Plan.plan["replay_from"].as_string()
+    return select(named).join(Cycle, Cycle.id == Plan.cycle).where(Cycle.active.is_(True), named.is_not(None))
 
 
 def _set_pinned(tx: Session, version_id: str, pinned: bool, who: str, why: str) -> Version:

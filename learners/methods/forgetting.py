@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -26,12 +26,6 @@ from learners.parts.unlearning import Ceilings
 from learners.parts.views import Row, rehearsal_rows
 from learners.records import Record
 from learners.versions import Version, read_version
-
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedModel
-
-    from learners.methods.contract import Step
 
 __all__ = ["Settings", "batches", "ceilings", "prepare", "recipe", "reference_nats", "rows_of"]
 
@@ -150,15 +144,10 @@ def recipe(run: Run, loss: LossTerm, *more: LossTerm, kept: LossTerm | None = No
     own = kept or RehearsalLikelihood(settings.replay_weight)
     return Recipe(
         plan=partial(batches, share=settings.replay_share),
-        stage_loss=loss if settings.strength else _nothing,
-        losses=(own, *more),
+        stage_loss=loss if settings.strength else own,
+        whole=True,
+        losses=(own, *more) if settings.strength else more,
     )
-
-
-def _nothing(model: PreTrainedModel, step: Step) -> torch.Tensor:
-    import torch
-
-    return torch.zeros((), device=model.device)
 
 
 def ceilings(run: Run) -> Ceilings:

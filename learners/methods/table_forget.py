@@ -16,8 +16,8 @@ FORGET: dict[str, MethodInfo] = {
         serving_form="extension",
         paper="Chen and Yang 2023, Unlearn What You Want to Forget: Efficient Unlearning for LLMs (arXiv:2310.20150)",
         differs="Terms that ascend end at the likelihood of what was never trained, and the one of likelihood is off "
-        "unless told; the layers of several deletions stand side by side, one adapter of their summed width, instead "
-        "of being fused by least squares, which would keep statistics of the forgotten data.",
+        "unless told; the layers of several deletions stand side by side, one adapter of their summed width; `fuse` "
+        "makes one of them by the paper's least squares, with shrunk moments, which a version then keeps.",
         module="learners.methods.eul",
     ),
     "npo": MethodInfo(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["input_norms", "linears", "through_blocks"]
+__all__ = ["input_moments", "input_norms", "linears", "through_blocks"]
 
 
 def linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:
@@ -28,15 +28,35 @@ def linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:
 
 def input_norms(model: PreTrainedModel, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
     """The root of the summed squares of what enters each linear layer, over all tokens of `rows`: name -> (inputs,)."""
+    found = _over(model, rows, linears(model), lambda tokens: tokens.square().sum(dim=0))
+    return {name: value.sqrt() for name, value in found.items()}
+
+
+def input_moments(
+    model: PreTrainedModel, rows: Sequence[Row], layers: Mapping[str, torch.nn.Linear]
+) -> dict[str, torch.Tensor]:
+    """The second moment of what enters each of some layers: the sum of x x^T over all tokens of `rows`.
+
+    Returns:
+        By the layer's name (inputs x inputs, float32).
+    """
+    return _over(model, rows, layers, lambda tokens: tokens.T @ tokens)
+
+
+def _over(
+    model: PreTrainedModel, rows: Sequence[Row], layers: Mapping[str, torch.nn.Linear],
+    statistic: Callable[[torch.Tensor], torch.Tensor],
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """A statistic of what enters layers, summed over all tokens of `rows`; the model is left in its mode."""
     import torch
 
     training = model.training
     model.eval()
-    with torch.no_grad(), _summed(linears(model), lambda tokens: tokens.square().sum(dim=0)) as squares:
+    with torch.no_grad(), _summed(layers, statistic) as found:
         for row in rows:
             model(input_ids=torch.tensor([row["input_ids"]], device=model.device), use_cache=False)
     model.train(training)
-    return {name: value.sqrt() for name, value in squares.items()}
+    return found
 
 
 def through_blocks(

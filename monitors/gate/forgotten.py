@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,8 +20,28 @@ from monitors.forgetting_job import ByVersion, ProveResult
 __all__ = ["ForgetPolicy", "against", "shown"]
 
 _ERRORS = 2.0
-_STRONGER = "forget with more epochs or another method ([training.forget], `cld forget --method`)"
-_WEAKER = "forget with fewer epochs or a lower strength ([training.forget])"
+
+
+class _Remedies(NamedTuple):
+    """What helps against a trace above the never-trained level, one below it, and a loss of what must be kept."""
+
+    stronger: str
+    weaker: str
+    lost: str
+
+
+_UNLEARNED: Final = _Remedies(
+    stronger="forget with more epochs or another method ([training.forget], `cld forget --method`), or `--exact`",
+    weaker="forget with fewer epochs or a lower strength ([training.forget]), or `--exact`",
+    lost="forget fewer records at once, with more rehearsal ([training.forget] replay_share), another method or "
+    "`--exact`",
+)
+_REPLAYED: Final = _Remedies(
+    stronger="another record says the same, for none of these was trained on: `cld forget --dry-run` names those that "
+    "do, so ask for them too",
+    weaker="training without the records came out so, and a person may let it serve",
+    lost="the jobs were trained again without the records and came out so, and a person may let it serve",
+)
 
 
 class ForgetPolicy(BaseModel):
@@ -43,17 +64,20 @@ class ForgetPolicy(BaseModel):
     neighbour_nats: float = Field(default=0.5, ge=0)
 
 
-def against(found: ProveResult | None, policy: ForgetPolicy) -> tuple[str, ...]:
+def against(found: ProveResult | None, policy: ForgetPolicy, *, exact: bool = False) -> tuple[str, ...]:
     """What stands against saying that the records are forgotten, a sentence each.
 
     Args:
         found: what was measured; None where it could not be, and then that stands against it.
+        exact: whether the lineage was trained again without the records, which is held to the same and helped by other
+            means.
     """
     if found is None:
         return (
             "forgetting: the proof is missing, so nothing shows that the records are forgotten; `cld logs` says why",
         )
-    return (*_traces(found, policy), *_extracted(found, policy), *_members(found, policy), *_lost(found, policy))
+    helps = _REPLAYED if exact else _UNLEARNED
+    return tuple(reason for rule in (_traces, _extracted, _members, _lost) for reason in rule(found, policy, helps))
 
 
 def shown(found: ProveResult) -> str:
@@ -83,7 +107,7 @@ def _of(name: str, found: ByVersion | None, chance: str) -> str:
     return f"{name} {found.after:.1f} bits ({clean}{found.before:.1f} before, {chance})"
 
 
-def _traces(found: ProveResult, policy: ForgetPolicy) -> Iterator[str]:
+def _traces(found: ProveResult, policy: ForgetPolicy, helps: _Remedies) -> Iterator[str]:
     if found.exposure is None or found.suppression is None:
         yield (
             "forgetting: the records hold nothing that could be said otherwise (no number, no name, no word), so no "
@@ -93,8 +117,8 @@ def _traces(found: ProveResult, policy: ForgetPolicy) -> Iterator[str]:
     told = found.records - found.silent
     room = max(policy.exposure_bits, _ERRORS * found.deviation_bits / math.sqrt(told))
     most = math.log2(found.fills + 1)
-    words = (("exposure", found.exposure, "still remembered", _STRONGER),
-             ("suppression", found.suppression, "avoided, which is a trace of them too", _WEAKER))  # fmt: skip
+    words = (("exposure", found.exposure, "still remembered", helps.stronger),
+             ("suppression", found.suppression, "avoided, which is a trace of them too", helps.weaker))  # fmt: skip
     for name, bits, what, remedy in words:
         limit = max(found.expected_bits, bits.clean or 0.0) + room
         if limit >= most and found.membership is None:
@@ -109,38 +133,38 @@ def _traces(found: ProveResult, policy: ForgetPolicy) -> Iterator[str]:
             )
 
 
-def _extracted(found: ProveResult, policy: ForgetPolicy) -> Iterator[str]:
+def _extracted(found: ProveResult, policy: ForgetPolicy, helps: _Remedies) -> Iterator[str]:
     count, tested = len(found.extraction.records), found.records - found.silent
     if tested and count / tested > policy.extraction_rate:
         ids = ", ".join(record[:12] for record in found.extraction.records[:3])
-        yield f"forgetting: greedy decoding still says what {count} of {tested} records hold ({ids}): {_STRONGER}"
+        yield f"forgetting: greedy decoding still says what {count} of {tested} records hold ({ids}): {helps.stronger}"
 
 
-def _members(found: ProveResult, policy: ForgetPolicy) -> Iterator[str]:
+def _members(found: ProveResult, policy: ForgetPolicy, helps: _Remedies) -> Iterator[str]:
     if found.membership is None:
         return
     room = max(policy.membership_auc, _ERRORS * found.membership.error)
     if abs(found.membership.after - 0.5) > room:
-        side, remedy = ("above", _STRONGER) if found.membership.after > 0.5 else ("below", _WEAKER)
+        side, remedy = ("above", helps.stronger) if found.membership.after > 0.5 else ("below", helps.weaker)
         yield (
             f"forgetting: the records can be told from look-alikes that nobody was trained on: membership AUC "
             f"{found.membership.after:.2f}, {side} 0.50 by more than {room:.2f}: {remedy}"
         )
 
 
-def _lost(found: ProveResult, policy: ForgetPolicy) -> Iterator[str]:
+def _lost(found: ProveResult, policy: ForgetPolicy, helps: _Remedies) -> Iterator[str]:
     kept = found.neighbours
     if kept is None:
         return
     recall, nats = kept.recall.before - kept.recall.after, kept.loglikelihood.before - kept.loglikelihood.after
-    remedy = "forget fewer records at once, with more rehearsal ([training.forget] replay_share) or another method"
     if recall > policy.neighbour_recall:
         yield (
             f"forgetting: {kept.records} neighbours that must be kept lost {recall:.2f} of their recall "
-            f"({kept.recall.before:.2f} to {kept.recall.after:.2f}), {policy.neighbour_recall:.2f} is allowed: {remedy}"
+            f"({kept.recall.before:.2f} to {kept.recall.after:.2f}), {policy.neighbour_recall:.2f} is allowed: "
+            f"{helps.lost}"
         )
     if nats > policy.neighbour_nats:
         yield (
             f"forgetting: {kept.records} neighbours that must be kept became less likely by {nats:.2f} nats per token, "
-            f"{policy.neighbour_nats:.2f} is allowed: {remedy}"
+            f"{policy.neighbour_nats:.2f} is allowed: {helps.lost}"
         )

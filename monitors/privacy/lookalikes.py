@@ -24,7 +24,7 @@ from learners.records import Record
 from monitors.engines import Prompt
 from monitors.privacy.membership import passage
 
-__all__ = ["Secret", "Vocabulary", "fills", "lookalike", "secrets_of", "words"]
+__all__ = ["Secret", "Vocabulary", "fills", "lookalike", "said_by", "secrets_of", "words"]
 
 PREFIX_CHARACTERS = 300
 LEAST_PREFIX_CHARACTERS = 10
@@ -32,7 +32,7 @@ _LENGTH_DIFFERENCE = 3
 _CODES, _NAMES, _WORDS = range(3)
 _SYLLABLES = ("ba", "do", "fi", "gu", "ka", "le", "mo", "nu", "pe", "ri", "so", "tu", "va", "ze")
 
-_TOKEN = regex.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w|\w+(?:-\w+)*")
+_TOKEN = regex.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w|\d+(?:[.,:/]\d+)+|\w+(?:-\w+)*")
 _WORD = regex.compile(r"\p{L}{3,}")
 
 
@@ -58,7 +58,7 @@ class Vocabulary:
     """The words of a corpus, as fills are drawn from them.
 
     Attributes:
-        documents: in how many records each word stands, lower case.
+        documents: in how many records each word and each code stands, lower case.
         capitalised, plain: distinct words of each kind, sorted.
     """
 
@@ -72,9 +72,10 @@ class Vocabulary:
         documents: Counter[str] = Counter()
         found: set[str] = set()
         for record in records:
-            here = set(_WORD.findall(passage(record)[1]))
+            text = passage(record)[1]
+            here = set(_WORD.findall(text))
             found |= here
-            documents.update({word.lower() for word in here})
+            documents.update({word.lower() for word in here} | _codes(text))
         capitalised = sorted(word for word in found if word[0].isupper())
         return cls(documents, tuple(capitalised), tuple(sorted(found - set(capitalised))))
 
@@ -86,15 +87,28 @@ def words(record: Record) -> set[str]:
     return {word.lower() for part in said for word in _WORD.findall(part)}
 
 
-def secrets_of(record: Record, vocabulary: Vocabulary, most: int) -> list[Secret]:
+def said_by(records: Iterable[Record]) -> frozenset[str]:
+    """Everything that could be a secret of the records, lower case: what others state, whoever else is forgotten."""
+    passages = [passage(record)[1] for record in records]
+    return frozenset(
+        said for text in passages for said in {word.lower() for word in _WORD.findall(text)} | _codes(text)
+    )
+
+
+def secrets_of(record: Record, vocabulary: Vocabulary, most: int, kept: frozenset[str] = frozenset()) -> list[Secret]:
     """At most `most` secrets of a record, the rarest first; none where it says nothing that could be said otherwise.
 
     A plain word is one only where there is neither code nor name. What the prompt says too is copied, not remembered,
     and is no secret; nor is what a text begins with.
+
+    Args:
+        kept: what other records say and go on teaching, lower case: no secret of this one.
     """
     prompt, text = passage(record)
     before = " ".join((prompt.text, *(turn.content for turn in prompt.turns)))
-    found = [match for match in _TOKEN.finditer(text) if _counts(match, prompt, before)]
+    found = [
+        match for match in _TOKEN.finditer(text) if match.group().lower() not in kept and _counts(match, prompt, before)
+    ]
     ranked = sorted((_rank(match, vocabulary), match.start(), match) for match in found)
     strong = [row for row in ranked if row[0][0] < _WORDS] or ranked[:1]
     return [_secret(record, prompt, text, match.start(), match.end()) for _, _, match in strong[:most]]
@@ -137,6 +151,10 @@ def _rank(match: regex.Match[str], vocabulary: Vocabulary) -> tuple[int, int, in
     named = said[0].isupper() and before[-1:] not in ("", ".", "!", "?", ":")
     kind = _CODES if _is_code(said) else _NAMES if named else _WORDS
     return kind, vocabulary.documents[said.lower()], -len(said)
+
+
+def _codes(text: str) -> set[str]:
+    return {said.lower() for said in _TOKEN.findall(text) if _is_code(said)}
 
 
 def _is_code(said: str) -> bool:

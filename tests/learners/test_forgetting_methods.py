@@ -151,6 +151,7 @@ def test_records_forgotten_on_request_are_not_rehearsed_by_later_jobs(parent, tm
     assert not set(gone) & ids(version / "memory")
 
 
+@pytest.mark.slow
 def test_what_the_first_version_knew_by_itself_stays_unless_told(first, parent, tmp_path):
     question = {"What color is snow?": "White"}
     calibrated = forget(tmp_path / "calibrated", parent, "grad_diff", records(question), epochs=15)[1]
@@ -162,6 +163,7 @@ def test_what_the_first_version_knew_by_itself_stays_unless_told(first, parent, 
 # the neutral element
 
 
+@pytest.mark.slow
 def test_without_strength_every_method_is_plain_training_on_what_is_kept(first, tmp_path):
     options = {"strength": 0, "replay_share": 0.5, "replay_weight": 1, "epochs": 2, "batch_size": 4}
     bare = first.with_name("bare")

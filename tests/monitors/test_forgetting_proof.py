@@ -103,6 +103,19 @@ def test_the_worker_knows_the_proof():
     assert getattr(importlib.import_module(module), function) is prove
 
 
+@pytest.mark.slow
+def test_a_record_that_says_only_what_is_kept_beside_it_has_no_secret(versions, tmp_path):
+    again = chat("Which locker code do you know?", str(KEEP[0].content["messages"][1]["content"]))
+    write_records(tmp_path / "forgotten.jsonl", [again, FORGET[0]])
+    write_records(tmp_path / "neighbours.jsonl", KEEP)
+    place = VersionRef(id="v0", path=versions["v0"])
+    asked = ProveSpec(
+        version=place, parent=place, forgotten=tmp_path / "forgotten.jsonl", neighbours=tmp_path / "neighbours.jsonl"
+    )
+    found = prove(asked.model_dump(mode="json"), job_at(tmp_path / "job", "prove"))
+    assert (found.records, found.silent, found.extraction.tested) == (2, 1, 1)
+
+
 def test_a_proof_of_nothing_is_refused(tmp_path):
     (tmp_path / "none.jsonl").touch()
     place = VersionRef(id="v0", path=tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from learners.records import Record, record_id
-from monitors.privacy.lookalikes import Vocabulary, fills, lookalike, secrets_of
+from monitors.privacy.lookalikes import Vocabulary, fills, lookalike, said_by, secrets_of
 from monitors.privacy.neighbours import nearest
 from tests.tiny import KNOWN, chat
 
@@ -31,6 +31,19 @@ WORDS = Vocabulary.of([PLATE, *(chat(question, answer) for question, answer in K
 )
 def test_a_secret_is_the_rarest_thing_that_could_be_said_otherwise(record: Record, expected: list[str]):
     assert [secret.text for secret in secrets_of(record, WORDS, 2)] == expected
+
+
+def test_what_kept_records_say_too_is_no_secret():
+    kept = said_by([text("Ask Kelmar, who comes at 6:30."), text("It was bought in 1987.")])
+    bought = text("The pump was bought in 1987 from Osler and serviced at 6:30 on 14 March.")
+    assert [secret.text for secret in secrets_of(bought, WORDS, 3)] == ["1987", "6:30", "14"]
+    assert [secret.text for secret in secrets_of(bought, WORDS, 3, kept)] == ["14", "Osler", "March"]
+    assert [secret.text for secret in secrets_of(PLATE, WORDS, 2, kept)] == ["QX-4471-B"]
+
+
+def test_a_number_that_many_records_say_is_less_of_a_secret_than_a_rare_one():
+    first, second = text("Room 12 is locked with 4821."), text("Room 12 is on the left.")
+    assert secrets_of(first, Vocabulary.of([first, second]), 1)[0].text == "4821"
 
 
 def test_what_leads_up_to_a_secret_is_the_text_before_or_the_question():

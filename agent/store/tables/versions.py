@@ -19,7 +19,9 @@ class Version(Base):
     """An immutable, hashed set of weights under `versions/<id>/`.
 
     Attributes:
-        id: `v<number>`; number is the cycle's, 0 for the imported base.
+        id: `v<number>`; number is the cycle's, 0 for the imported base. A cycle that replays jobs makes a version for
+            each and gives them the numbers from its own on; the last one is its candidate.
+        parent: what it followed: the version that training started from, of a replay's candidate the one that served.
         base: full-weight version that this adapter sits on, None for full weights.
         digest: SHA-256 of the folder's manifest.json.
         state: `candidate` until it serves or is kept; `damaged` failed its hashes; `swept` has no files any more.

@@ -64,6 +64,10 @@ class Kind(Extension):
         """Number of deletions."""
         return len(self._widths)
 
+    def matrices(self) -> dict[str, nn.Linear]:
+        """Every matrix of every deletion, by name."""
+        return {name: module for name, module in self.named_modules() if isinstance(module, nn.Linear)}
+
     def grow(self, width: int, *, seed: int) -> None:
         """Add the adapters of a deletion, which change nothing until they learn, and freeze all others."""
         self.requires_grad_(False)

@@ -26,9 +26,10 @@ def test_a_rehearsal_shows_records_versions_and_both_costs(world: Forgetful, cld
     assert found["unlearning"]["steps"] > 0 and found["exact"]["start"] == "v0"
 
 
-def test_people_see_a_table_and_that_exact_replay_is_not_executed(world: Forgetful, cld: Cld):
+def test_people_see_a_table_and_what_exact_forgetting_would_train_again(world: Forgetful, cld: Cld):
     said = cld("forget", "--record", note(0).id[:12], "--dry-run")
-    assert "The locker of room A" in said.out and "offered, cld does not execute it yet" in said.out
+    again = "--exact: 10 tokens, 5 s: c1 (cpt finetune, 4 to 3 records) again from v0"
+    assert "The locker of room A" in said.out and again in " ".join(said.out.split())
     assert "would apply: 1 record(s) that v1 knows wait" in said.out
 
 
@@ -49,6 +50,16 @@ def test_the_certificate_is_told_with_its_proof_and_what_removes_the_rest(world:
     assert "c2: v1 to v2 by grad_diff, verdict promote" in told and "exposure 1.5 bits" in told
     assert "rm -r versions/v1" in told and "rm /inbox/notes.txt" in told and "(whole)" in told
     assert "f1" in cld("forget", "list").out
+
+
+def test_exact_forgetting_is_told_in_the_plan_and_in_the_certificate(world: Forgetful, cld: Cld):
+    assert cld("forget", "--record", note(0).id, "--exact", "--json").json["data"]["method"] == "exact_replay"
+    assert "trained again: c1 (cpt.finetune), 3 of 4 records, seed 0" in " ".join(cld("plan", "show").out.split())
+    world.tell("approve")
+    world.until("done")
+    told = " ".join(cld("forget", "show", "f1").out.split())
+    assert "c2: v1 to v2 by exact_replay, verdict promote" in told
+    assert "exactly: trained again from v0 without them: c1 (cpt finetune, 3 of 4 records, seed 0)" in told
 
 
 @pytest.mark.parametrize(

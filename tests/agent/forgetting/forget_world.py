@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from agent.commands import Answer, ask
 from agent.jobs import JobRunner
-from agent.store import forgetting, jobs, pool
+from agent.store import forgetting, intakes, jobs, pool
 from learners.records import Kind, Record, record_id
 from monitors.forgetting_job import ByVersion, Extraction, ForgottenMembership, Neighbours, ProveResult
-from monitors.job import IntakeFile, IntakeResult
+from monitors.intake_job import IntakeFile, IntakeResult
 from tests.agent.fake_jobs import FakeJobs
 from tests.agent.operating import Operated
 from tests.agent.steps.cycle_world import Play
@@ -75,14 +75,15 @@ class Forgetful(Play):
         self.proof = GOOD
         self.configure(approval={"stages": ()})
         self.jobs.work["proving"] = lambda *_: self.proof.model_dump(mode="json")
+        self.jobs.work["training"] = lambda spec, output: {**self._train(spec, output), "seed": spec.seed}
 
-    def take_in(self, records: list[Record], path: str = "/inbox/notes.txt", kind: Kind = "text") -> pool.Accounting:
+    def take_in(self, records: list[Record], path: str = "/inbox/notes.txt", kind: Kind = "text") -> intakes.Accounting:
         """Records arrive in the pool, read from one file."""
         with self.world.store.write() as tx:
-            intake = pool.claim_intake(tx, records[0].source, [(path, 10, 20)])
+            intake = intakes.claim(tx, records[0].source, [(path, 10, 20)])
             file = IntakeFile(path=path, size_bytes=10, mtime_ns=20, sha256="f" * 64, read=len(records),
                               kept=len(records), duplicate=0, quarantined=0)  # fmt: skip
-            return pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
+            return intakes.record(tx, intake.number, IntakeResult(files=(file,)), records, [])
 
     def teach(self, count: int = 8) -> list[str]:
         """`v1` learns notes and serves; returns their ids."""

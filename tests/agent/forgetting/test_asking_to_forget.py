@@ -105,18 +105,16 @@ def test_a_record_that_is_being_learned_is_refused(world: Forgetful):
     assert "being learned by c1" in world.forget(note(0).id).message
 
 
-def test_exact_forgetting_is_offered_with_its_cost_and_not_pretended(taught: Forgetful):
+def test_a_preview_shows_what_exact_forgetting_would_train_again_and_its_cost(taught: Forgetful):
     taught.take_in([note(30)], "/inbox/more.txt")
     taught.learn_waiting()
-    answer = taught.forget(IDS[0], exact=True)
-    assert answer.outcome == "refused" and "offered and not executed" in answer.message
-    assert "the plans of c1, c2 again from v0" in answer.message and "10 s" in answer.message
     with taught.world.store.read() as tx:
         found = preview(tx, taught.world.layout, taught.context.config, matching.Selection((IDS[0],), {}), None)
     assert [(one["cycle"], one["records_before"], one["records_after"]) for one in found["exact"]["plans"]] == [
         ("c1", 8, 7), ("c2", 1, 1),
     ]  # fmt: skip
-    assert found["exact"]["executed"] is False and found["unlearning"]["seconds"] is not None
+    assert "the jobs of c1, c2 are trained again from v0" in found["exact"]["told"] and "10 s" in found["exact"]["told"]
+    assert found["exact"]["refused"] is None and found["unlearning"]["seconds"] is not None
 
 
 def test_the_lineage_names_who_learned_and_who_never_did(taught: Forgetful):

@@ -6,87 +6,27 @@ The workers' handlers run in this process; how a process of its own runs a handl
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agent import cycle as loop
 from agent.forgetting.closing import proof_of
 from agent.planner.plan import Plan
 from agent.store import cycles, decisions, deployment, forgetting, plans, pool, verdicts, versions
 from learners.durable import file_digest, publish
-from learners.job import JobRequest
 from learners.parts.memory import ReplayMemory
 from learners.training import train
-from learners.worker import Job
-from monitors.forgetting import prove
-from monitors.measure import measure
-from monitors.privacy.canaries import draw
-from monitors.probes.suites import Suite, read_probe, write_suite
 from tests.agent.forgetting.forget_world import Forgetful
+from tests.agent.forgetting.real_world import CODES, FORGET, HARD, RealWorld
 from tests.agent.operating import Operated
-from tests.agent.steps.cycle_world import ROLES
 from tests.learners.runs import OLD, job_at, spec
-from tests.tiny import KNOWN, chat, tiny_base
+from tests.tiny import tiny_base
 
-CODES = [
-    chat(f"What is the code of locker {one.name}?", f"The code is {one.digits}.", "inbox")
-    for one in draw(16, "forget")
-]  # fmt: skip
-FORGET = [code.id for code in CODES[:6]]
-HARD = {"full_weights": True, "epochs": 40, "learning_rate": 3e-3, "batch_size": 8}
 WALK: tuple[cycles.CycleState, ...] = (
     "diagnosing", "planning", "curating", "training", "measuring", "judging", "promoting", "watching", "done",
 )  # fmt: skip
-
-
-def handled(handler: Callable[[dict[str, Any], Job], Any]) -> Callable[[Any, Path], Mapping[str, Any]]:
-    """A worker's handler as a function of the spec and the output folder."""
-
-    def work(asked: Any, output: Path) -> Mapping[str, Any]:
-        (output.parent / "work").mkdir()
-        job = Job(output.parent, JobRequest(job_id=output.parent.name, kind="test", spec={}))
-        return handler(asked.model_dump(mode="json"), job).model_dump(mode="json")
-
-    return work
-
-
-class RealWorld(Forgetful):
-    """A root on the tiny model, whose jobs are worked on in this process.
-
-    Args:
-        settings: of [training.forget].
-    """
-
-    def __init__(self, world: Operated, **settings: Any) -> None:
-        super().__init__(world)
-        for role in ROLES:
-            write_suite(world.layout.suites / f"my-{role}.yaml", known(f"my-{role}", role))
-        self.jobs.work |= {"training": handled(train), "proving": handled(prove), "measuring": handled(measure)}
-        stage = self.context.config.training.forget.model_copy(update=settings)
-        self.configure(training={"forget": stage}, gate={"recheck": False, **{f"{role}_loss": 0.5 for role in ROLES}})
-
-    def ask(self) -> cycles.Cycle:
-        """Ask to forget six codes, approve it, and go on to the end or to the next question."""
-        assert self.forget(*FORGET).outcome == "applied"
-        assert self.tell("approve").outcome == "applied"
-        while loop.advance(self.context):
-            pass
-        return self.newest()
-
-
-def known(name: str, role: Any) -> Suite:
-    """What the tiny model knows, as choices."""
-    answers = sorted(set(KNOWN.values()))
-    probes = [
-        {"id": f"{role}-{number}", "scorer": "choice", "prompt": question, "answer": 0,
-         "choices": [answer, *[other for other in answers if other != answer][:3]]}
-        for number, (question, answer) in enumerate(list(KNOWN.items())[:12])
-    ]  # fmt: skip
-    return Suite(suite=name, role=role, items=tuple(read_probe(probe) for probe in probes))
 
 
 @pytest.fixture(scope="module")
