@@ -7,7 +7,9 @@
     stated      records as a cycle learns them: where sides stay apart, the group stands in the system turn
 
 Records that name a norm are left out: `agent.store.norms` says what of a norm is learned. Learned judgements count as
-evidence, the newest of them. Called by `agent.trigger`, the steps, `agent.verbs` and the command line.
+evidence, the newest of them. Prompts that ask the same in other words are one where an answer to them is disputed
+(`monitors.alike`); a person sees every wording, and the word said about one is kept for each. Called by
+`agent.trigger`, the steps, `agent.verbs` and the command line.
 """
 
 from __future__ import annotations
@@ -49,10 +51,28 @@ class _Evidence:
         rows = [row for state in _OPEN for row in contested.rows(tx, state, limit)]
         rows += [row for state in _PAST for row in contested.rows(tx, state, limit, grouped=True)]
         ordered = sorted(_free(rows), key=lambda row: row.seq)
+        same = _alike([row.record for row in ordered])
+        self._first = {dispute_id(key): dispute_id(first) for key, first in same.items()}
         for row in ordered:
             if row.state in _OPEN:
-                self.open.setdefault(_prompt(row.record), []).append(row)
-        self.tally = Tally(row.record for row in ordered)
+                self.open.setdefault(self.prompt(_prompt(row.record)), []).append(row)
+        self.tally = Tally((row.record for row in ordered), same)
+
+    def prompt(self, name: str) -> str:
+        """Id of the first prompt that asks the same as one; its own where none does."""
+        return self._first.get(name, name)
+
+    def wordings(self, prompt: str) -> list[str]:
+        """Ids of all prompts that ask the same as the first of them, which leads."""
+        return [prompt, *(name for name, first in self._first.items() if first == prompt)]
+
+    def decided(self, tx: Session, prompts: Iterable[str]) -> dict[str, Decision]:
+        """The newest word on each prompt, whichever of its wordings it was said about."""
+        owner = {name: prompt for prompt in prompts for name in self.wordings(prompt)}
+        found: dict[str, Decision] = {}
+        for name, decision in sorted(contested.decisions(tx, owner).items(), key=lambda item: item[1].at):
+            found[owner[name]] = decision
+        return found
 
     def ids(self, prompt: str, state: RecordState) -> list[str]:
         """The records about a prompt that are in one state."""
@@ -67,8 +87,9 @@ def keep_back(tx: Session, config: Config) -> int:
     if not contested.rows(tx, "waiting", 1):
         return 0
     evidence = _Evidence(tx, config)
-    decided = contested.decisions(tx, evidence.open)
+    decided = evidence.decided(tx, evidence.open)
     for prompt, decision in decided.items():
+        _follow(tx, evidence.wordings(prompt), decision)
         _refuse(tx, evidence, prompt, decision, DAEMON, _told(decision))
     disputed = (evidence.open.keys() & evidence.tally.disputed()) - decided.keys()
     kept = [name for prompt in sorted(disputed) for name in evidence.ids(prompt, "waiting")]
@@ -80,7 +101,7 @@ def report(tx: Session, config: Config) -> list[dict[str, Any]]:
     """What groups dispute: prompts, answers, counts per group, and what was decided."""
     evidence = _Evidence(tx, config)
     disputes = evidence.tally.disputes()
-    decided = contested.decisions(tx, [one.id for one in disputes])
+    decided = evidence.decided(tx, [one.id for one in disputes])
     return [
         {
             **asdict(one),
@@ -102,8 +123,9 @@ def settle(tx: Session, request: Request) -> Reply:
         NotFound: nobody disputes that prompt. Refused: the group has no side.
     """
     target, group = request.target or "", request.args.get("group")
-    prompt, evidence = _addressed(target), _Evidence(tx, request.config)
-    before = contested.decisions(tx, [prompt]).get(prompt)
+    evidence = _Evidence(tx, request.config)
+    prompt = evidence.prompt(contested.asked_as(tx, _addressed(target)))
+    before = evidence.decided(tx, [prompt]).get(prompt)
     kept = evidence.ids(prompt, "contested")
     if before is not None and before.group == group and not kept:
         return Reply(prompt, "already", f"{prompt} is settled already: {_told(before)}")
@@ -111,6 +133,8 @@ def settle(tx: Session, request: Request) -> Reply:
     if before is None:
         _require_side(evidence.tally, prompt, group, target)
     decision = contested.decide(tx, prompt, group, request.who, request.why)
+    for other in evidence.wordings(prompt)[1:]:
+        contested.follow(tx, other, decision, prompt, request.who)
     refused = _refuse(tx, evidence, prompt, decision, request.who, request.why)
     contested.move(tx, "contested", "waiting", kept, request.who, request.why)
     learned = len(evidence.ids(prompt, "waiting"))
@@ -124,6 +148,23 @@ def stated(tx: Session, rows: Sequence[PooledRecord]) -> list[Record]:
     prompts = {record.id: _prompt(record) for record in judged}
     apart = {name for name, one in contested.decisions(tx, set(prompts.values())).items() if one.group is None}
     return [_stated(row.record) if prompts.get(row.id) in apart else row.record for row in rows]
+
+
+def _follow(tx: Session, wordings: Sequence[str], decision: Decision) -> None:
+    """Keep a word for the wordings that have none yet, so that each is known without the others at hand."""
+    known = contested.decisions(tx, wordings)
+    asked_as = next(name for name in wordings if name in known)
+    for name in wordings:
+        if name not in known:
+            contested.follow(tx, name, decision, asked_as, DAEMON)
+
+
+def _alike(records: Sequence[Record]) -> dict[str, str]:
+    """Prompts that ask the same, by their words alone where no embedder is installed (`cld doctor` tells)."""
+    from monitors.alike import alike
+    from monitors.embedding import embed, installed
+
+    return alike(records, embed) if installed() else {}
 
 
 def _require_side(tally: Tally, name: str, group: str | None, target: str) -> None:

@@ -53,7 +53,7 @@ def _reply(tx: Session, request: Request, norm: norms.Norm, change: norms.NormCh
     said = {
         "add": f"norm {norm.id!r} holds from {norm.valid_from.date()}",
         "revise": f"norm {norm.id!r} takes the place of {norm.supersedes!r} from {norm.valid_from.date()}",
-        "retire": f"norm {norm.id!r} ends on {norm.valid_to.date() if norm.valid_to else None}",
+        "retire": f"norm {norm.id!r} ends on {norm.valid_to.date() if norm.valid_to else None}; {_let_go(norm)}",
     }[change]
     if already:
         _require_same_date(request, norm)
@@ -62,6 +62,13 @@ def _reply(tx: Session, request: Request, norm: norms.Norm, change: norms.NormCh
     back = norms.put_back(tx, norm.id, changes, request.who, f"norm {norm.id!r}: {change}")
     waited = f"; {back} preference(s) that were set aside for it are back in the pool" if back else ""
     return Reply(norm.id, "applied", f"{said}{waited}", {"put_back": back})
+
+
+def _let_go(norm: norms.Norm) -> str:
+    """What becomes of what the model learned of a norm that ends."""
+    if norm.suite is None:
+        return "it has no suite, so nobody can tell whether the model follows it still, and nothing is unlearned"
+    return "then a cycle looks whether the model follows it still, and asks before anything is unlearned"
 
 
 def _require_same_date(request: Request, norm: norms.Norm) -> None:

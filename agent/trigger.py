@@ -1,4 +1,4 @@
-"""When a cycle starts: enough records of one stage, quiet for a while, nothing that forbids it.
+"""When a cycle starts: enough records of one stage, quiet for a while, nothing that forbids it; or a norm was retired.
 
 Owns that decision and the grouping of the pool by the stage that could learn it. Time here is monotonic: a clock that
 is set back or forward starts nothing and delays nothing. Called by `agent.daemon` at every tick.
@@ -14,7 +14,8 @@ from agent.config import Config
 from agent.context import DAEMON, Context
 from agent.disagreement import keep_back, stated
 from agent.planner.candidates import STAGE_OF_KIND
-from agent.store import Session, contested, control, cycles, pool
+from agent.store import Session, contested, control, cycles, intakes, pool, retirement
+from agent.store.columns import now
 from learners.job import Stage
 from learners.parts.judgements import lacking
 
@@ -35,17 +36,14 @@ class Trigger:
         rules = self.context.config.cycle
         with self.context.store.read() as tx:
             size = sum(pool.counts(tx).values())
-            busy = cycles.active(tx) is not None or bool(control.paused(tx)) or bool(pool.open_intakes(tx))
+            busy = cycles.active(tx) is not None or bool(control.paused(tx)) or bool(intakes.open_listing(tx))
+        busy = busy or in_quiet_hours(rules.quiet_hours, datetime.now().time())
+        if not busy and self._let_go():
+            return True
         if size != self._pool_size:
             self._pool_size, self._changed_at, self._in_vain = size, now_monotonic, False
         quiet = now_monotonic - self._changed_at >= rules.quiet_seconds
-        if (
-            self._in_vain
-            or busy
-            or not quiet
-            or size < rules.min_records
-            or in_quiet_hours(rules.quiet_hours, datetime.now().time())
-        ):
+        if self._in_vain or busy or not quiet or size < rules.min_records:
             return False
         with self.context.store.write() as tx:
             started = start_cycle(tx, self.context.config, "pool", DAEMON, f"{size} records wait", rules.min_records)
@@ -55,6 +53,19 @@ class Trigger:
         if why_none:
             self.context.log.warning(why_none, action="pool.unlearnable")
         return started is not None
+
+    def _let_go(self) -> bool:
+        """Start a cycle on what taught a norm that was retired, however little; nothing more of it would arrive."""
+        with self.context.store.read() as tx:
+            norm = retirement.due(tx, now())
+        if norm is None:
+            return False
+        why, most = f"norm {norm.id!r} was retired", self.context.config.cycle.max_records
+        with self.context.store.write() as tx:
+            ids = retirement.recall(tx, norm.id, most, DAEMON, why)
+            if ids:
+                cycles.create(tx, "norm", DAEMON, f"{why}: does the model follow it still?", ids)
+        return bool(ids)
 
 
 def start_cycle(tx: Session, config: Config, trigger: str, who: str, why: str, min_records: int) -> cycles.Cycle | None:

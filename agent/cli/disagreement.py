@@ -10,7 +10,7 @@ import typer
 from agent.cli import console
 from agent.cli.changes import change
 from agent.cli.place import DryRun, Json, Why, here
-from agent.errors import Refused
+from agent.errors import InvalidValue
 
 __all__ = ["settle", "show"]
 
@@ -48,14 +48,14 @@ def settle(
     Records on the other side are refused. What arrives later about the same prompt follows the decision.
     """
     if (group is None) is not apart:
-        raise Refused("say which: --group GROUP learns that group's side for all, --apart each side with its group")
+        raise InvalidValue("say which: --group GROUP learns that group's side, --apart each side with its group")
     change(here(context), "settle", target=prompt, group=group, why=why, dry_run=dry_run, as_json=as_json)
 
 
 def _show(found: Sequence[Mapping[str, Any]]) -> None:
     rows = [
-        (one["id"], _cut(one["prompt"]), _cut(answer["text"]), _sides(answer["sides"]), f"{answer['p_value']:.2g}",
-         _settled(one))
+        (one["id"], "\n".join(map(_cut, (one["prompt"], *one["wordings"]))), _cut(answer["text"]),
+         _sides(answer["sides"]), f"{answer['p_value']:.2g}", _settled(one))
         for one in found
         for answer in one["answers"]
     ]  # fmt: skip

@@ -77,7 +77,10 @@ def retire(
     context: typer.Context, norm: Norm, date: To = None, why: Why = "retired", dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """End a norm without another in its place."""
+    """End a norm without another in its place.
+
+    Then a cycle looks whether the model follows it still, and asks for approval before it takes the norm out.
+    """
     change(here(context), "norm_retire", target=norm, date=date, why=why, dry_run=dry_run, as_json=as_json)
 
 
@@ -85,7 +88,8 @@ def report(context: typer.Context, norm: Asked = None, as_json: Json = False) ->
     """Show what promoted versions make of the norms, from stored measurements.
 
     Adoption is how often the norm is followed, retention what is left of that since it was learned, residual how often
-    the norm that it superseded is followed still, over-generalisation what changed just outside its scope.
+    the norm that it superseded, or one that was retired, is followed still, over-generalisation what changed just
+    outside its scope.
     """
     from agent.history import norms
 

@@ -22,7 +22,7 @@ def register(found: Facts) -> None:
              row["supersedes"], row["suite"], row["approver"], row["statement"])
             for row in found["norms"]
         ],
-        empty="no norm is registered that holds then; `cld values add NORM STATEMENT` registers one",
+        empty="no norm to show; `cld values add NORM STATEMENT` registers one",
     )  # fmt: skip
     for name, count in found["awaited"].items():
         console.say(f"{count} preference(s) are set aside, because nobody registered {name!r}: `cld values add {name}`")
@@ -44,7 +44,8 @@ def report(rows: Sequence[Facts]) -> None:
     """A table for each norm: what each promoted version makes of it."""
     for row in rows:
         ended = f"; ended on {_day(row['valid_to'])}" if row["valid_to"] else ""
-        console.say(f"{row['norm']}: {row['statement']}{ended}")
+        level = "" if row["level"] is None else f"; without it {row['level']:.3f} would be followed"
+        console.say(f"{row['norm']}: {row['statement']}{ended}{level if row['retired_by'] else ''}")
         console.table(_COLUMNS, (_reading(row, one) for one in row["versions"]), empty=f"  {row['missing']}")
     if not rows:
         console.say("no norm is registered; `cld values add NORM STATEMENT` registers one")
@@ -68,7 +69,8 @@ _NUMBERS = ("adoption", "retention", "residual", "overgeneralisation")
 
 
 def _reading(row: Facts, one: Facts) -> tuple[object, ...]:
-    marks = {"learned it": one["version"] == row["learned_by"], "serves": one["serves"]}
+    touched = {"learned it": row["learned_by"], "let it go": row["retired_by"]}
+    marks = {word: one["version"] == version for word, version in touched.items()} | {"serves": one["serves"]}
     told = ", ".join(word for word, holds in marks.items() if holds)
     return one["version"], one["items"], *(_share(one[name]) for name in _NUMBERS), told
 

@@ -55,8 +55,9 @@ class Gate(Section):
         default=0.05,
         ge=0,
         le=1,
-        description="Most loss of the mean score on the suite of a norm in force (`cld values`); that of a norm which "
-        "was superseded or retired is only reported.",
+        description="Most loss of the mean score on the suite of a norm in force (`cld values`), against the parent, "
+        "and against the version that adopted it where that is no chance; that of a norm which was superseded or "
+        "retired is only reported.",
     )
     suites: dict[SuiteName, SuiteGate] = Field(
         default={}, description="What differs for one suite, here `mine`: a table for each suite that differs."

@@ -4,8 +4,8 @@ Rules of feasibility, in order: Table 2 of Wu et al. 2024 (which kind of informa
 data at hand (a method learns all of a selection, so pairs beside judged answers go to one that learns both), what the
 method needs, the limits, the gate (a plan whose predicted loss the gate would reject is not worth its energy), and that
 no other of its stage is predicted to do better in something and worse in nothing. Only methods marked `planned` are
-proposed: those that kept their promise in whole cycles on a real model; the others train where an operator or a
-benchmark names them. Predictions start from the method table's priors and move with the lessons of past cycles.
+proposed; where what speaks for one is a run or two, `MethodInfo.planned_on` says so. The others train where an operator
+or a benchmark names them. Predictions start from the method table's priors and move with the lessons of past cycles.
 """
 
 from __future__ import annotations

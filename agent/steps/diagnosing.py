@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent import disagreement
 from agent.context import DAEMON, Context
-from agent.steps import measured, norms, set_aside
+from agent.steps import letting_go, measured, norms, set_aside
 from agent.store import cycles, gaps, jobs, measurements, pool
 from agent.store.cycles import Cycle
 from learners.records import write_records
@@ -27,7 +27,8 @@ def advance(context: Context, cycle: Cycle) -> bool:
     def build(folder: Path) -> DiagnoseSpec:
         with context.store.read() as tx:
             claimed = [row for row in pool.records_of(tx, cycle.id) if row.state == "claimed"]
-            write_records(folder / "records.jsonl", disagreement.stated(tx, claimed))
+            records = disagreement.stated(tx, claimed)
+        write_records(folder / "records.jsonl", records)
         return DiagnoseSpec(
             suite=f"{cycle.id}-target",
             version=measured.reference(context.layout, parent),
@@ -37,6 +38,8 @@ def advance(context: Context, cycle: Cycle) -> bool:
             standing=tuple(measured.copied(measured.standing_suites(context), folder)),
             first_items=context.config.gate.first_items,
             contamination=set_aside.policy(context.config),
+            retired=letting_go.asked(context, records, parent, folder),
+            retirement=letting_go.policy(context.config),
             seed=context.config.training.seed,
         )
 
@@ -46,6 +49,7 @@ def advance(context: Context, cycle: Cycle) -> bool:
     result = DiagnoseResult.model_validate(answer)
     rows = read_measurements(context.layout.job(job_id) / "output" / "measurements.jsonl")
     why = f"{len(result.gaps)} gap(s); {parent} fails {result.failed} of {result.probes} probes"
+    why = "; ".join(part for part in (why, letting_go.told(result.followed)) if part)
     with context.store.write() as tx:
         gaps.save(tx, cycle.id, result.gaps, who=DAEMON, why=why)
         measurements.add_many(tx, rows, job_id)

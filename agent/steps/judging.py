@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from agent.config import Config
 from agent.context import DAEMON, Context
-from agent.steps import canaries, forgotten, looks, measured, norms, set_aside
+from agent.steps import adoption, canaries, forgotten, letting_go, looks, measured, norms, set_aside
 from agent.steps.ending import end
 from agent.steps.trust import untrusted_sources
 from agent.store import cycles, jobs, verdicts
@@ -63,6 +63,7 @@ def verdict_of(context: Context, cycle: Cycle, number: int) -> Verdict:
     engine = looks.first(context, cycle).engine.digest()
     with context.store.read() as tx:
         aside, targets = set_aside.of_cycle(tx, cycle), norms.targets(tx, cycle, suites)
+        adopters = adoption.adopters(tx, cycle, suites, engine)
     candidate, parent, anchor = (
         aside.without(measured.stored(context, version, suites, engine)) if version else []
         for version in (cycle.candidate, cycle.parent, cycle.anchor)
@@ -75,10 +76,15 @@ def verdict_of(context: Context, cycle: Cycle, number: int) -> Verdict:
         policy_of(context, cycle),
         asked=aside.narrowed(asked),
         noise=_noise(context),
+        adopters=aside.without(adopters),
         ask=_ask(context, cycle),
-        won=forgotten.won(context, cycle),
+        won=forgotten.won(context, cycle) or letting_go.won(context, cycle),
     )
-    against = (*canaries.against(context, cycle), *forgotten.against(context, cycle))
+    against = (
+        *canaries.against(context, cycle),
+        *forgotten.against(context, cycle),
+        *letting_go.against(context, cycle),
+    )
     return withheld(aside.remarked(verdict), against)
 
 

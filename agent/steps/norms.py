@@ -26,7 +26,7 @@ from monitors.gate.policy import GatePolicy, SuitePolicy
 from monitors.job import Role
 from monitors.probes.suites import Suite, load_suite
 
-__all__ = ["guarded", "objection", "planned", "set_aside", "superseded", "targets"]
+__all__ = ["guarded", "moment", "objection", "planned", "set_aside", "superseded", "targets"]
 
 _SHOWN_PROBES = 3
 
@@ -120,7 +120,7 @@ def superseded(tx: Session, touched: Iterable[PlannedNorm]) -> dict[str, list[st
     return found
 
 
-def _moment(tx: Session, cycle: Cycle) -> datetime:
+def moment(tx: Session, cycle: Cycle) -> datetime:
     """The moment as of which a cycle reads the registry: when its plan was made, so that equal stores judge equally."""
     plan = plans.find(tx, cycle.id)
     return plan.at if plan is not None else now()
@@ -132,7 +132,7 @@ def guarded(tx: Session, cycle: Cycle, policy: GatePolicy, config: Config) -> Ga
     What the operator says of a suite ([gate.suites]) stands, but for one whose norm ended: that one only reports.
     """
     suites = dict(policy.suites)
-    for suite, holds in norms.standing(tx, _moment(tx, cycle)).items():
+    for suite, holds in norms.standing(tx, moment(tx, cycle)).items():
         own = suites.get(suite, SuitePolicy())
         loss = config.gate.norm_loss if own.loss is None else own.loss
         suites[suite] = own.model_copy(update={"loss": loss, "by_estimate": True} if holds else {"dry_run": True})
@@ -140,9 +140,14 @@ def guarded(tx: Session, cycle: Cycle, policy: GatePolicy, config: Config) -> Ga
 
 
 def targets(tx: Session, cycle: Cycle, suites: Sequence[Suite]) -> list[str]:
-    """Names of the suites that a cycle must win: those of role `target`, but of norms only the ones it learns."""
+    """Names of the suites that a cycle must win: those of role `target`, but of norms only the ones it learns.
+
+    A cycle that only retires norms wins by letting them go (`agent.steps.letting_go`), and every suite must hold.
+    """
     plan = plans.find(tx, cycle.id)
     touched: Sequence[Mapping[str, str]] = plan.plan.get("norms", ()) if plan else ()
+    if touched and all(one["change"] == "retire" for one in touched):
+        return []
     learned = {one["suite"] for one in touched if one["change"] != "retire"}
     of_norms = {norm.suite for norm in norms.listing(tx)}
     wanted: Role = "target"

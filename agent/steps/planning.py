@@ -13,7 +13,7 @@ from agent.planner.plan import Candidate, Plan, PlannedNorm
 from agent.planner.prompt import choosing_prompt
 from agent.planner.settings import configured_settings
 from agent.planner.situation import look
-from agent.steps import measured, norms
+from agent.steps import letting_go, measured, norms
 from agent.steps.ending import end
 from agent.steps.trust import untrusted_sources
 from agent.store import cycles, plans, pool
@@ -119,7 +119,8 @@ def _store(context: Context, cycle: Cycle, plan: Plan) -> None:
     with context.store.write() as tx:
         plans.save(tx, cycle.id, plan.model_dump(mode="json"), plan.decided_by, plan.reason)
         if plan.action != "train":
-            end(tx, context.config, cycle, "no_action", DAEMON, why)
+            found = letting_go.told(_diagnosis(context, cycle).followed)
+            end(tx, context.config, cycle, "no_action", DAEMON, f"{why}; {found}" if found else why)
             return
         to, resume = ("awaiting_approval", "curating") if approval else ("curating", None)
         cycles.transition(
@@ -143,7 +144,9 @@ def _approval_reason(context: Context, cycle: Cycle, plan: Plan) -> str | None:
     """
     reasons: list[str] = []
     if plan.norms or plan.method == "value_revision":
-        told = "; ".join(map(_told, plan.norms)) or "it revises what is remembered of norms"
+        found = letting_go.told(_diagnosis(context, cycle).followed)
+        told = "; ".join([*map(_told, plan.norms), *([found] if found else [])])
+        told = told or "it revises what is remembered of norms"
         reasons.append(f"a change of a norm always waits for a person: {told}")
     if plan.stage in context.config.approval.stages:
         reasons.append(f"plans of stage {plan.stage} wait for a person ([approval] stages)")

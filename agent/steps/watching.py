@@ -92,6 +92,7 @@ def _end(context: Context, cycle: Cycle, why: str, *, rechecked: bool = False, n
 
 def _overtaken(context: Context, cycle: Cycle, why: str) -> bool:
     """A person took the candidate back meanwhile: that is its verdict, and there is nothing to move or to pause."""
+    context.jobs.abandon(cycle.id, why)
     with context.store.write() as tx:
         end(tx, context.config, cycle, "rolled_back", DAEMON, why)
     context.log.warning(f"cycle {cycle.id}: {why}", action="cycle.overtaken", cycle=cycle.id)

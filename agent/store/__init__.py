@@ -1,9 +1,9 @@
 """The one truth of cld: a database that every other module reads and writes through plain functions.
 
-Owns the connection, its transactions, the schema's version and the backup. The topic modules (`events`, `pool`,
-`cycles`, `jobs`, `gaps`, `plans`, `verdicts`, `decisions`, `versions`, `measurements`, `deployment`, `commands`,
-`control`, `lessons`, `norms`, `forgetting`) own the queries: functions whose first argument is the session of a
-transaction.
+Owns the connection, its transactions, the schema's version and the backup. The topic modules (`events`, `intakes`,
+`pool`, `cycles`, `jobs`, `gaps`, `plans`, `verdicts`, `decisions`, `versions`, `measurements`, `deployment`,
+`commands`, `control`, `contested`, `lessons`, `norms`, `retirement`, `forgetting`) own the queries: functions whose
+first argument is the session of a transaction.
 
     store = Store("sqlite:////data/cld.db")
     store.migrate()
@@ -63,6 +63,7 @@ __all__ = [
 ]
 
 BUSY_TIMEOUT_SECONDS = 30
+_UNREACHABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM)
 _WRITER_LOCK = 0x636C64  # "cld": the advisory lock that makes PostgreSQL writers take turns
 
 
@@ -152,7 +153,7 @@ class Store:
         """Write a consistent copy of a SQLite database to `path`, while the daemon may go on working.
 
         Raises:
-            StoreError: `path` exists, or the database is a server (use its own tools, e.g. pg_dump).
+            StoreError: `path` exists or cannot be written, or the database is a server with tools of its own (pg_dump).
         """
         if self.path is None:
             raise StoreError(f"{self.url.render_as_string()!r} is a server: back it up with its own tools (pg_dump)")
@@ -161,8 +162,15 @@ class Store:
         self._require_file()
         partial = path.with_name(f"{path.name}.partial")
         partial.unlink(missing_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
-            connection.execute("VACUUM INTO ?", (str(partial),))
+        try:
+            with closing(sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+                connection.execute("VACUUM INTO ?", (str(partial),))
+        except sqlite3.Error as error:
+            partial.unlink(missing_ok=True)
+            raise StoreError(
+                f"no copy was made at {str(path)!r} ({error}): name a file in a folder that exists, may be written to "
+                "and has room for the database"
+            ) from error
         for written in (partial, partial.parent):  # VACUUM INTO does not wait for the disk
             descriptor = os.open(written, os.O_RDONLY)
             os.fsync(descriptor)
@@ -234,6 +242,11 @@ def _named_failures(store: Store) -> Generator[None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreBusy(
                 f"{str(place)!r} stayed locked for {BUSY_TIMEOUT_SECONDS} s by another process; `cld doctor` names it"
+            ) from error
+        if code in _UNREACHABLE:
+            raise StoreError(
+                f"{str(place)!r} cannot be read or written ({error.orig}): this account needs to write to it and to "
+                "its folder, on a disk that is not mounted read-only"
             ) from error
         raise
 

@@ -20,12 +20,13 @@ from agent.store.decisions import require_person
 from agent.store.once import chunks
 from agent.store.tables import Event, PooledRecord, RecordState
 
-__all__ = ["JUDGED", "Decision", "decide", "decisions", "move", "rows"]
+__all__ = ["JUDGED", "Decision", "asked_as", "decide", "decisions", "follow", "move", "rows"]
 
 JUDGED: Final = ("preference", "feedback")
 """Kinds of records that say what people think of an answer."""
 
 _DECIDED: Final = "disagreement.settled"
+_FOLLOWED: Final = "disagreement.followed"
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,39 @@ def decide(tx: Session, prompt: str, group: str | None, who: str, why: str) -> D
     return Decision(group, who, why, row.at)
 
 
+def follow(tx: Session, prompt: str, decision: Decision, asked_as: str, who: str) -> None:
+    """Record that a prompt asks in other words what somebody decided on, so that the word stands for it, too.
+
+    Args:
+        prompt, asked_as: ids of the prompt and of the one that the decision is about.
+        who: that says so; the word stays that of the person.
+    """
+    why = f"it asks in other words what {decision.who} settled as {asked_as}"
+    events.record(tx, _FOLLOWED, prompt, who, why, group=decision.group, said_by=decision.who, asked_as=asked_as)
+
+
+def asked_as(tx: Session, prompt: str) -> str:
+    """The prompt on which somebody's word stands for this one; itself where none does."""
+    row = _newest(tx, [prompt]).get(prompt)
+    return row.detail.get("asked_as", prompt) if row is not None else prompt
+
+
 def decisions(tx: Session, prompts: Iterable[str]) -> dict[str, Decision]:
-    """The newest word on each prompt, by id; without those on which nobody decided."""
-    found: dict[str, Decision] = {}
+    """The newest word on each prompt, or on the one whose word it follows, by id; without those nobody decided on."""
+    own = _newest(tx, prompts)
+    followed = _newest(tx, {row.detail["asked_as"] for row in own.values() if "asked_as" in row.detail})
+    pairs = {name: (row, followed.get(row.detail.get("asked_as", ""), row)) for name, row in own.items()}
+    return {name: _decision(max(pair, key=lambda row: row.seq)) for name, pair in pairs.items()}
+
+
+def _newest(tx: Session, prompts: Iterable[str]) -> dict[str, Event]:
+    found: dict[str, Event] = {}
+    said = Event.action.in_((_DECIDED, _FOLLOWED))
     for chunk in chunks(prompts):
-        query = select(Event).where(Event.subject.in_(chunk), Event.action == _DECIDED).order_by(Event.seq)
-        for row in tx.scalars(query):
-            found[row.subject] = Decision(row.detail.get("group"), row.who, row.why, row.at)
+        for row in tx.scalars(select(Event).where(Event.subject.in_(chunk), said).order_by(Event.seq)):
+            found[row.subject] = row
     return found
+
+
+def _decision(row: Event) -> Decision:
+    return Decision(row.detail.get("group"), row.detail.get("said_by", row.who), row.why, row.at)

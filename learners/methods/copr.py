@@ -54,8 +54,7 @@ class Settings(contract.Settings):
 
 def prepare(sources: Sources) -> Material:
     """Pairs with their targets; of remembered ones, those that were set when they were learned."""
-    stored = pairs.read(sources.memory_folder)
-    return optimum.targeted(sources, {name: one for name, one in stored.items() if one.shift_nats is not None})
+    return optimum.targeted(sources, optimum.stored(sources))
 
 
 def compose(run: Run) -> Recipe:

@@ -28,8 +28,8 @@ CIT: dict[str, MethodInfo] = {
         serving_form="weights",
         paper="Nayak et al. 2025, Sculpting Subspaces: Constrained Full Fine-Tuning in LLMs for Continual Learning "
         "(arXiv:2504.07097)",
-        differs="One share of kept directions for all matrices instead of one per layer; besides gradients the factors "
-        "themselves are projected after every step, because Adam leaves the subspace.",
+        differs="One share of kept directions for all matrices instead of one per layer; factors are projected where "
+        "they are used, besides their gradients, because Adam's steps leave the subspace.",
         module="learners.methods.osf",
     ),
     "average": MethodInfo(
@@ -127,8 +127,8 @@ CIT: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Qin et al. 2023, ToolLLM: Facilitating Large Language Models to Master 16000+ Real-world APIs "
         "(arXiv:2307.16789)",
-        differs="Each assistant turn is a row of its own; no search over branches (DFSDT), no retriever of tools or "
-        "demonstrations: whoever asks names the tools.",
+        differs="Each assistant turn is a row of its own; what finds the tools and examples to show is an embedder "
+        "that was not trained for it, and the search with a way back (DFSDT) is the tool loop's.",
         module="learners.methods.tool_sft",
     ),
     "progressive_prompts": MethodInfo(

@@ -17,7 +17,7 @@ from learners.records import Kind, Record, read_records
 from learners.worker import Job
 from monitors.contamination import contaminated
 from monitors.embedding import embed
-from monitors.gaps import changes, cloze, held_out
+from monitors.gaps import changes, cloze, held_out, retired
 from monitors.gaps.clusters import Failure, find_gaps
 from monitors.gate.looks import chosen
 from monitors.harness.items import load_items
@@ -53,9 +53,10 @@ def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
     made.write(job.output / "probes.yaml")
     own = [load_suite(job.output / "probes.yaml")] if made.items else []
     suites = [*own, *(known[path] for path in request.suites)]
-    rows = measure_suites(job, [request.version], suites, request.engine, _left_out(request, suites))
+    rows = _rows(job, request, suites)
+    followed = retired.ask(job, request)
     job.progress(len(rows), len(rows), "naming the gaps")
-    gaps = find_gaps(_asked(rows, suites, made), records, embed)
+    gaps = find_gaps(_asked(rows, suites, made), records, embed) + retired.gaps(followed, records, request)
     standing = [known[path] for path in request.standing]
     return DiagnoseResult(
         gaps=gaps,
@@ -64,7 +65,15 @@ def diagnose(spec: dict[str, Any], job: Job) -> DiagnoseResult:
         probes=len(rows),
         failed=sum(row.score < _PASSED for row in rows),
         contaminated=contaminated(standing, made.training(records), request.contamination, embed),
+        followed=tuple(found for found, _ in followed),
     )
+
+
+def _rows(job: Job, request: DiagnoseSpec, suites: Sequence[Suite]) -> list[Measurement]:
+    """What the version scored on suites; an earlier attempt of the job may have measured retired norms, too."""
+    rows = measure_suites(job, [request.version], suites, request.engine, _left_out(request, suites))
+    asked = {suite.suite for suite in suites}
+    return [row for row in rows if row.version == request.version.id and row.suite in asked]
 
 
 def _with_items(suite: Suite, job: Job) -> Suite:
@@ -94,7 +103,8 @@ class _Made:
         facts = changes.marked(cloze.find_facts(records), records, known)
         every = [s for record in records if record.kind == "text" for s in cloze.sentences(record.content["text"])]
         self.held_sentences = cloze.held_out_facts(facts, every)
-        self.held_records = held_out.hold_out(records, request.held_out_share, request.seed)
+        taught = [record for record in records if not retired.retires(record)]
+        self.held_records = held_out.hold_out(taught, request.held_out_share, request.seed)
         self.items: list[dict[str, Any]] = []
         self.record_of: dict[str, Record] = {}
         by_id = {record.id: record for record in records}

@@ -23,7 +23,8 @@ bootstrap). Bounds are never closer than what the engine's own noise makes of th
   (`more`), and the cycle measures them before anybody is asked; each look is paid for in confidence (`looks`).
 
 A suite that a person decided about by name (a norm in force, `SuitePolicy.by_estimate`) passes while its estimate is
-within the tolerance, whatever the bounds; beyond it the rule above holds.
+within the tolerance, whatever the bounds; beyond it the rule above holds. What many versions lose of it together is
+seen by a comparison with the version that adopted it, which holds a candidate and rejects none (`erosion`).
 
 Under profile `trace` the three deltas of the paper must hold in place of every single suite (`deltas`). A suite in dry
 run is measured and told, and decides nothing.

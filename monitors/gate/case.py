@@ -22,7 +22,11 @@ MIN_ITEMS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a judgement rests on: each version's measurements by suite, what was asked, A/A noise, and the policy."""
+    """What a judgement rests on: each version's measurements by suite, what was asked, A/A noise, and the policy.
+
+    Attributes:
+        adopters: what the version that adopted a suite's norm scored on it, which is a version for each suite.
+    """
 
     candidate: Mapping[str, list[Measurement]]
     parent: Mapping[str, list[Measurement]]
@@ -30,6 +34,7 @@ class Case:
     policy: GatePolicy
     asked: Mapping[str, Asked] = field(default_factory=dict[str, Asked])
     noise: Mapping[tuple[str, str], Noise] = field(default_factory=dict[tuple[str, str], Noise])
+    adopters: Mapping[str, list[Measurement]] = field(default_factory=dict[str, list[Measurement]])
 
     @property
     def suites(self) -> set[str]:
@@ -53,6 +58,17 @@ class Case:
         reference = self.parent if against == "parent" else self.anchor
         before, after = reference.get(suite, []), self.candidate.get(suite, [])
         return pair(before, after, at_least=at_least, asked=self.asked.get(suite))
+
+    def since_adoption(self, suite: str) -> Pairs:
+        """The candidate's items beside the adopter's, over those that the adopter was measured on.
+
+        Raises:
+            NotComparable: see `evidence.pair`.
+        """
+        before = self.adopters[suite]
+        known = {one.probe for one in before}
+        after = [one for one in self.candidate.get(suite, []) if one.probe in known]
+        return pair(before, after, at_least=MIN_ITEMS, subset=True)
 
     def terms(self, suite: str, role: Role) -> Terms:
         """On what terms a suite is compared."""

@@ -23,8 +23,8 @@ __all__ = [
     "sentence",
 ]  # fmt: skip
 
-Against = Literal["parent", "anchor"]
-Outcome = Literal["pass", "fail", "unclear", "missing", "blind", "saturated"]
+Against = Literal["parent", "anchor", "adopter"]
+Outcome = Literal["pass", "fail", "unclear", "eroded", "missing", "blind", "saturated"]
 
 _NAMED_ITEMS: Final = 20
 _NAMED_SLICES: Final = 3

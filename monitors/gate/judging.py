@@ -23,6 +23,7 @@ from monitors.gate.comparison import (
     sentence,
 )  # fmt: skip
 from monitors.gate.deltas import DELTAS, TRACE_DELTAS, DeltaName, Held, RoleDelta, delta_sentence, role_delta
+from monitors.gate.erosion import since_adoption
 from monitors.gate.noise import Noise, pooled
 from monitors.gate.policy import GatePolicy
 from monitors.gate.targets import Gain, must_win
@@ -53,6 +54,7 @@ def judge(
     *,
     asked: Sequence[Asked] = (),
     noise: Iterable[Noise] = (),
+    adopters: Sequence[Measurement] = (),
     ask: str = "",
     won: str = "",
 ) -> Verdict:
@@ -66,6 +68,7 @@ def judge(
         asked: what each suite was asked: it must have been measured on every item. Suites that are not named here
             are taken as they were measured; one that is absent from all three sides can be missed by `asked` alone.
         noise: A/A differences of earlier measurements; those of other suites and engines are passed over.
+        adopters: of suites that must not erode, what the version scored that each is held to; a version a suite.
         ask: why a person decides even where the word would be `promote`; empty where none need.
         won: what the cycle set out to do that no suite asks, e.g. to forget, and did; then no target need be named.
 
@@ -73,7 +76,7 @@ def judge(
         The verdict; equal arguments give equal verdicts.
     """
     sides = (by_suite(candidate), by_suite(parent), by_suite(anchor))
-    case = Case(*sides, policy, {one.suite: one for one in asked}, pooled(noise))
+    case = Case(*sides, policy, {one.suite: one for one in asked}, pooled(noise), by_suite(adopters))
     targets = sorted({suite for suite in target_suites if not policy.dry_run(suite)})
     held = _must_hold(case, targets)
     rows, gain = must_win(case, targets)
@@ -110,7 +113,20 @@ def _must_hold(case: Case, targets: Sequence[str]) -> list[Held]:
             continue
         against: tuple[Against, ...] = ("parent",) if role == "target" else _BOTH
         found += [_held(case, suite, role, reference) for reference in against]
+        if suite in case.adopters:
+            found.append(_kept(case, suite, role))
     return found
+
+
+def _kept(case: Case, suite: str, role: Role) -> Held:
+    """A suite against the version that adopted what it asks."""
+    dry_run = {"dry_run": case.policy.dry_run(suite)}
+    try:
+        pairs = case.since_adoption(suite)
+    except NotComparable as error:
+        return Held(case.missing(suite, role, "adopter", error).model_copy(update=dry_run), None, 1)
+    row = since_adoption(pairs, case.adopters[suite][0].version, case.terms(suite, role))
+    return Held(row.model_copy(update=dry_run), pairs, 1)
 
 
 def _held(case: Case, suite: str, role: Role, against: Against) -> Held:

@@ -89,6 +89,7 @@ def test_a_suite_with_more_looks_needs_a_clearer_result():
     assert three.low < one.low < one.high < three.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss, at_most", [(0.20, 0.02), (0.10, 0.20)])
 def test_looking_again_lets_no_more_losses_through(loss, at_most):
     draw, trials = random.Random(3), 60

@@ -268,7 +268,7 @@ def test_a_missing_package_is_named_with_its_command(tmp_path, monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.version", missing)
-    with pytest.raises(SuiteError, match=r"pip install -c constraints.txt 'cld\[lm-eval\]'"):
+    with pytest.raises(SuiteError, match=r"pip install -c constraints.txt -e '\.\[lm-eval\]'"):
         load_suite(entry_file("lm_eval: gsm8k", tmp_path))
 
 

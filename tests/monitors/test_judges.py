@@ -57,6 +57,7 @@ def test_a_refusal_in_the_middle_is_seen_by_both_judges():
     assert refuses(text) and classifier_refuses(text)
 
 
+@pytest.mark.slow
 def test_the_shipped_weights_are_what_the_script_makes_bit_for_bit(tmp_path):
     said: list[str] = []
     main([str(tmp_path / "weights.json")], said.append)

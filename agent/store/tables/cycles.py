@@ -36,7 +36,7 @@ class Cycle(Base):
 
     Attributes:
         id: `c<number>`.
-        trigger: what started it: `data`, `operator`, `cron`.
+        trigger: what started it: `pool`, `operator`, `forget`, or `norm` (one was retired).
         active: true under way, NULL once ended; unique, so at most one cycle is under way (promise P5).
         resume_state: in `awaiting_approval`, the state that approval leads to.
         reason: why it stands or ended where it is.

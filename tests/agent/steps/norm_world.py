@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from agent.store import cycles, norms, pool
+from agent.store import cycles, intakes, norms
 from agent.store.columns import now
 from learners.records import Record, record_id
-from monitors.job import IntakeFile, IntakeResult
+from monitors.intake_job import IntakeFile, IntakeResult
 from monitors.probes.suites import write_suite
 from tests.agent.steps.cycle_world import Play, suite
 
@@ -30,8 +30,8 @@ def prefer(play: Play, *named: tuple[str, str]) -> list[str]:
     file = IntakeFile(path="/inbox/p.jsonl", size_bytes=10, mtime_ns=20, sha256="f" * 64, read=len(records),
                       kept=len(records), duplicate=0, quarantined=0)  # fmt: skip
     with play.world.store.write() as tx:
-        intake = pool.claim_intake(tx, "inbox", [(file.path, 10, 20)])
-        pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
+        intake = intakes.claim(tx, "inbox", [(file.path, 10, 20)])
+        intakes.record(tx, intake.number, IntakeResult(files=(file,)), records, [])
         cycles.create(tx, "operator", "ada", "test", [record.id for record in records])
     play.information_kind = "preference"
     return [record.id for record in records]

@@ -129,7 +129,7 @@ def test_a_version_shows_how_the_judges_of_its_answers_agree(play: Play, capsys:
         shown = facts.version(tx, "v1")
     (found,) = shown["judges"]
     assert (found["raw"], found["disagreeing"]) == (0.5, ["a"])
-    views.version(shown)
+    views.version({**shown, "folders": {}})
     assert "judges of my-safety on v1 agree on 50% of 2" in capsys.readouterr().out
 
 

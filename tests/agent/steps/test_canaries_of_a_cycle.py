@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from agent.store import cycles, jobs, pool, verdicts
+from agent.store import cycles, intakes, jobs, verdicts
 from learners.records import Record, record_id
 from monitors.audit_job import AuditResult, Canaries, CanaryExposure, RareStrings
-from monitors.job import IntakeFile, IntakeResult
+from monitors.intake_job import IntakeFile, IntakeResult
 from monitors.privacy.canaries import draw, records_of
 from tests.agent.fake_jobs import BROKEN
 from tests.agent.steps.cycle_world import Play, Scores
@@ -35,8 +35,8 @@ def planted(play: Play) -> Play:
     file = IntakeFile(path="/inbox/c.txt", size_bytes=1, mtime_ns=2, sha256="f" * 64, read=len(records),
                       kept=len(records), duplicate=0, quarantined=0)  # fmt: skip
     with play.world.store.write() as tx:
-        intake = pool.claim_intake(tx, "inbox", [("/inbox/c.txt", 1, 2)])
-        pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
+        intake = intakes.claim(tx, "inbox", [("/inbox/c.txt", 1, 2)])
+        intakes.record(tx, intake.number, IntakeResult(files=(file,)), records, [])
         cycles.create(tx, "operator", "ada", "test", {record.id for record in records})
     return play
 

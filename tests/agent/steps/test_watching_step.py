@@ -84,6 +84,17 @@ def test_a_candidate_that_a_person_took_back_is_not_moved_again(play: Play):
     assert play.pauses() == [] and play.records() == {"refused"}
 
 
+def test_the_re_check_of_a_candidate_that_a_person_took_back_is_stopped(play: Play):
+    ended: list[str] = []
+    play.until("watching")
+    del play.jobs.work["watching"]
+    assert not loop.advance(play.context)
+    play.jobs.abandon = lambda cycle, reason: ended.append(cycle)  # pyright: ignore[reportAttributeAccessIssue]
+    play.world.serve("v0", "rollback")
+    play.until("rolled_back")
+    assert ended == ["c1"]
+
+
 def test_without_a_re_check_the_cycle_ends_at_once(play: Play):
     play.configure(gate={"recheck": False})
     play.until("done")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from agent.store import Session, cycles, pool, versions
+from agent.store import Session, cycles, intakes, versions
 from agent.store.cycles import CycleState
 from learners.records import Record, record_id
-from monitors.job import IntakeFile, IntakeResult, Quarantined
+from monitors.intake_job import IntakeFile, IntakeResult, Quarantined
 
 _LINE: list[CycleState] = [
     "diagnosing",
@@ -38,12 +38,12 @@ def make_records(count: int, source: str = "inbox") -> list[Record]:
     return [Record(id=record_id("text", c), source=source, kind="text", content=c, origin="a.txt") for c in contents]
 
 
-def take_in(tx: Session, records: list[Record], duplicate: int = 0, quarantined: int = 0) -> pool.Accounting:
+def take_in(tx: Session, records: list[Record], duplicate: int = 0, quarantined: int = 0) -> intakes.Accounting:
     """Claim and record an intake of `records` from one file."""
-    intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 10, 20)])
+    intake = intakes.claim(tx, "inbox", [("/inbox/a.txt", 10, 20)])
     refused = [Quarantined(origin=f"a.txt:{n}", reason="not UTF-8") for n in range(quarantined)]
     result = intake_result(len(records), duplicate, quarantined)
-    return pool.record_intake(tx, intake.number, result, records, refused)
+    return intakes.record(tx, intake.number, result, records, refused)
 
 
 def intake_result(kept: int, duplicate: int = 0, quarantined: int = 0) -> IntakeResult:

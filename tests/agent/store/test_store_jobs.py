@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.errors import NotFound
-from agent.store import Conflict, StaleState, Store, cycles, events, jobs, pool
+from agent.store import Conflict, StaleState, Store, cycles, events, intakes, jobs
 
 
 def _open(tx) -> jobs.Job:
@@ -82,7 +82,7 @@ def test_only_folders_that_nothing_needs_are_disposable(store: Store) -> None:
             jobs.open(tx, f"{cycle}-training", cycle, "training", "train", "learners")
             if cycle == "c1":
                 cycles.transition(tx, cycle, "diagnosing", "failed", "daemon", "x")
-        pool.claim_intake(tx, "inbox", [])
+        intakes.claim(tx, "inbox", [])
         for name in ("intake-1", "baseline-1"):
             jobs.open(tx, name, None, "x", "x", "monitors")
             jobs.finish(tx, name, {}, {})

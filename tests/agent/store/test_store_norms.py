@@ -8,7 +8,7 @@ import pytest
 from store_world import intake_result, walk_to
 
 from agent.errors import NotFound, Refused
-from agent.store import Conflict, Session, Store, UnnamedChange, events, norms, pool
+from agent.store import Conflict, Session, Store, UnnamedChange, events, intakes, norms, pool
 from learners.records import Record, record_id
 
 
@@ -145,8 +145,8 @@ def preferences(tx: Session, **contents: dict[str, str]) -> list[str]:
         Record(id=record_id("preference", content), source="inbox", kind="preference", content=content, origin="a")
         for content in ({"prompt": name, **norm} for name, norm in contents.items())
     ]
-    intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 10, 20)])
-    pool.record_intake(tx, intake.number, intake_result(len(records)), records, [])
+    intake = intakes.claim(tx, "inbox", [("/inbox/a.txt", 10, 20)])
+    intakes.record(tx, intake.number, intake_result(len(records)), records, [])
     return [record.id for record in records]
 
 

@@ -1,69 +1,11 @@
-"""The pool accounts for every item and consumes every record once (promise P9)."""
+"""The pool consumes every record once (promise P9)."""
 
 from __future__ import annotations
 
 import pytest
-from store_world import intake_result, make_records, take_in
+from store_world import make_records, take_in
 
-from agent.errors import NotFound
-from agent.store import AccountingError, StaleState, Store, cycles, events, pool
-from agent.store.pool import Accounting, FileStamp
-from monitors.job import Quarantined
-
-
-def test_an_intake_adds_up(store: Store) -> None:
-    with store.write() as tx:
-        assert take_in(tx, make_records(3), duplicate=1, quarantined=2) == Accounting(6, 3, 1, 2)
-        assert pool.accounting(tx) == {"inbox": Accounting(6, 3, 1, 2)}
-        assert pool.counts(tx) == {"text": 3}
-        assert [item.reason for item in pool.quarantine_listing(tx)] == ["not UTF-8"] * 2
-
-
-def test_a_record_seen_before_counts_as_a_duplicate(store: Store) -> None:
-    with store.write() as tx:
-        take_in(tx, make_records(3))
-        assert take_in(tx, make_records(5)) == Accounting(read=5, kept=2, duplicate=3, quarantined=0)
-        assert pool.accounting(tx) == {"inbox": Accounting(8, 5, 3, 0)}
-
-
-def test_numbers_that_do_not_add_up_keep_nothing(store: Store) -> None:
-    with pytest.raises(AccountingError, match="must add up"), store.write() as tx:
-        intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 10, 20)])
-        pool.record_intake(tx, intake.number, intake_result(5), [], [Quarantined(origin="a", reason="b")])
-    with store.read() as tx:
-        assert (pool.counts(tx), pool.quarantine_listing(tx)) == ({}, [])
-
-
-def test_recording_an_intake_twice_changes_nothing(store: Store) -> None:
-    with store.write() as tx:
-        first = take_in(tx, make_records(3), quarantined=1)
-        again = pool.record_intake(tx, 1, intake_result(9), make_records(9), [])
-        assert (again, pool.counts(tx)) == (first, {"text": 3})
-        assert len(events.listing(tx, "intake-1")) == 2
-
-
-def test_a_claimed_file_is_known_before_and_after_it_was_read(store: Store) -> None:
-    with store.write() as tx:
-        intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 1, 2)])
-        assert pool.known_files(tx, "inbox") == {"/inbox/a.txt": FileStamp(1, 2, None)}
-        assert [row.job_id for row in pool.open_intakes(tx)] == ["intake-1"]
-        pool.record_intake(tx, intake.number, intake_result(1), make_records(1), [])
-        assert pool.known_files(tx, "inbox") == {"/inbox/a.txt": FileStamp(10, 20, "f" * 64)}
-        assert (pool.open_intakes(tx), pool.known_files(tx, "elsewhere")) == ([], {})
-
-
-def test_a_failed_intake_is_accounted_for_and_its_files_are_not_tried_again(store: Store) -> None:
-    with store.write() as tx:
-        intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 1, 2), ("/inbox/b.txt", 3, 4)])
-        for _ in range(2):
-            assert pool.fail_intake(tx, intake.number, "out of memory") == Accounting(2, 0, 0, 2)
-        assert {row.origin for row in pool.quarantine_listing(tx)} == {"/inbox/a.txt", "/inbox/b.txt"}
-        assert (pool.open_intakes(tx), set(pool.known_files(tx, "inbox"))) == ([], {"/inbox/a.txt", "/inbox/b.txt"})
-
-
-def test_an_unknown_intake_is_named(store: Store) -> None:
-    with pytest.raises(NotFound, match="7"), store.write() as tx:
-        pool.record_intake(tx, 7, intake_result(0), [], [])
+from agent.store import StaleState, Store, cycles, pool
 
 
 def test_waiting_records_come_in_order_of_arrival(store: Store) -> None:

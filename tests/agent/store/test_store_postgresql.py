@@ -42,7 +42,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """URL of an empty database of a server that ends with the tests."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed (pip install 'cld[postgresql]')")
+    pytest.importorskip("psycopg", reason="psycopg is not installed (pip install -e '.[postgresql]')")
     folder = Path(tempfile.mkdtemp(prefix="cld-pg-"))
     as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
     if as_user:

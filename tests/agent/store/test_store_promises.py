@@ -23,6 +23,7 @@ from agent.store import (
     decisions,
     deployment,
     events,
+    intakes,
     pool,
     verdicts,
     versions,
@@ -204,7 +205,7 @@ class StoreLife(RuleBasedStateMachine):
     @invariant()
     def p9_every_record_is_in_one_state(self) -> None:
         with self.store.read() as tx:
-            kept = sum(total.kept for total in pool.accounting(tx).values())
+            kept = sum(total.kept for total in intakes.accounting(tx).values())
             active = cycles.active(tx)
             rows = pool.get(tx, [record.id for record in make_records(self.records)])
             assert kept == len(rows)

@@ -27,7 +27,7 @@ def test_an_exception_leaves_no_trace(store: Store) -> None:
 
 
 def test_a_read_cannot_write(store: Store) -> None:
-    with pytest.raises(DatabaseError, match="readonly"), store.read() as tx:
+    with pytest.raises(StoreError, match="readonly"), store.read() as tx:
         events.record(tx, "x.happened", "x", "ann", "test")
 
 

@@ -9,7 +9,7 @@ from docx import Document
 
 from learners.records import read_records
 from monitors.intake import intake
-from monitors.job import Quarantined
+from monitors.intake_job import Quarantined
 
 
 class Job:

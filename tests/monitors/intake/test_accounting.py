@@ -11,7 +11,7 @@ from intake_samples import Read, docx, parquet, pdf
 from pydantic import ValidationError
 
 from monitors.intake import FILE_TYPES
-from monitors.job import IntakeFile
+from monitors.intake_job import IntakeFile
 
 ROWS = [{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": "d"}]
 
