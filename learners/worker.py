@@ -2,7 +2,7 @@
 
 `run` owns what is true of every job, so that handlers only work: it validates the request, confines the process,
 beats, names failures and writes the result so that it counts once. It never retries and never decides what a failure
-means. Called by `python -m learners JOB_DIR` and `python -m monitors JOB_DIR`; the folder is described in
+means. Called by `python -m learners JOB_DIR` and `python -m monitors JOB_DIR` (`main`); the folder is described in
 `learners.job`. Imports no torch: the handler's module does, after the limits are in force.
 
     exit code   means                                        left in the folder
@@ -18,6 +18,7 @@ A job folder serves every attempt of its job: a new attempt removes what the las
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import math
 import os
@@ -27,7 +28,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from pydantic import BaseModel
 
@@ -35,9 +36,10 @@ from learners import confinement, ranks
 from learners.durable import MANIFEST, DamagedFolder, IncompleteFolder, verify, write_atomic, write_manifest
 from learners.failures import Diverged, InvalidInput, StopRequested, classify
 from learners.job import JobRequest, Progress
+from learners.lean import lean
 from learners.meter import Meter
 
-__all__ = ["CRASH_VARIABLE", "Diverged", "Handler", "InvalidInput", "Job", "StopRequested", "run"]
+__all__ = ["CRASH_VARIABLE", "Diverged", "Handler", "InvalidInput", "Job", "StopRequested", "main", "run"]
 
 CRASH_VARIABLE = "CLD_CRASH_AT"
 """`<job kind>:<point>` kills the worker there, for tests; points: started, halfway, finished, reported."""
@@ -94,6 +96,22 @@ class Job:
 
 
 Handler = Callable[[dict[str, Any], Job], BaseModel]
+
+
+def main(argv: Sequence[str], handlers: Mapping[str, str]) -> NoReturn:
+    """`run`, and end the process with its exit code.
+
+    The interpreter is not taken apart: where a model is in memory that takes a second or two, its supervisor waits
+    for it, and everything that counts is written and synced by then. Exit handlers run, because temporary folders are
+    removed by them; threads are not waited for. One of several processes ends as usual: they part in an order.
+    """
+    code = run(argv, handlers)
+    if ranks.count() > 1:
+        sys.exit(code)
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - what `sys.exit` would do, without the rest of it
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def run(argv: Sequence[str], handlers: Mapping[str, str]) -> int:
@@ -178,7 +196,8 @@ def _resolve(kind: str, handlers: Mapping[str, str]) -> Handler:
     if kind not in handlers:
         raise InvalidInput(f"job kind {kind!r} is not one of {', '.join(sorted(handlers))}")
     module, _, function = handlers[kind].partition(":")
-    return cast(Handler, getattr(importlib.import_module(module), function))
+    with lean():
+        return cast(Handler, getattr(importlib.import_module(module), function))
 
 
 def _is_complete(folder: Path) -> bool:

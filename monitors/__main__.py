@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from learners.worker import run
+from learners.worker import main
 
 HANDLERS = {
     "measure": "monitors.measure:measure",
@@ -16,4 +16,4 @@ HANDLERS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], HANDLERS))
+    main(sys.argv[1:], HANDLERS)

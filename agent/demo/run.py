@@ -89,6 +89,7 @@ class _Stage:
 
     def play(self) -> None:
         self.screen.title("The base model becomes version v0")
+        self._feed(1)
         self._wait("v0 serves", self._serving)
         for number, act in enumerate(ACTS, 1):
             self._act(number, act)
@@ -100,7 +101,7 @@ class _Stage:
         """Feed one batch, approve if that is part of it, and check the ending and what serves afterwards."""
         self.screen.title(f"{number}. {act.title}")
         before = self._serving()
-        shutil.copytree(STREAM / act.folder, self.layout.inbox / act.folder)
+        self._feed(number)
         if act.approved:
             self._wait(
                 "the plan waits for approval", lambda: self._state(number) == "awaiting_approval" or self._ended(number)
@@ -109,7 +110,10 @@ class _Stage:
                 f"act {number}: a person is asked", self._state(number) == "awaiting_approval", str(self._state(number))
             )
             self._command("approve", f"c{number}", "refusing harmful requests is our norm")
-        self._wait("the cycle ends", lambda: self._ended(number) or self._held(number))
+        self._wait("it is judged", lambda: self._over(number) or self._state(number) == "watching")
+        if not self._over(number):
+            self._feed(number + 1)
+        self._wait("the cycle ends", lambda: self._over(number))
         if self._held(number):
             self._decide(number, act)
         row = self._row(number)
@@ -117,6 +121,15 @@ class _Stage:
         self._check(f"act {number}: {act.folder} ends as {act.ending}", row.ending == act.ending, row.ending)
         wanted = f"v{number}" if act.ending == "done" else before
         self._check(f"act {number}: {wanted} serves", self._serving() == wanted, str(self._serving()))
+
+    def _feed(self, number: int) -> None:
+        """Put an act's batch into the inbox, if there is such an act and it is not there yet.
+
+        The next one arrives while a promoted version is still watched: it is read meanwhile, and nothing stands idle.
+        """
+        for act in ACTS[number - 1 : number]:
+            if not (self.layout.inbox / act.folder).exists():
+                shutil.copytree(STREAM / act.folder, self.layout.inbox / act.folder)
 
     def _decide(self, number: int, act: Act) -> None:
         """What the gate held: right for what must not serve, and a person refuses it; wrong for what was to be done."""
@@ -187,6 +200,10 @@ class _Stage:
 
     def _ended(self, number: int) -> bool:
         return self._state(number) in cycles.ENDINGS
+
+    def _over(self, number: int) -> bool:
+        """Whether the daemon does nothing more for a cycle by itself."""
+        return self._ended(number) or self._held(number)
 
     def _row(self, number: int) -> CycleRow:
         return next(row for row in cycle_rows(self.store) if row.cycle == f"c{number}")

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, Literal, Protocol, TypeVar
 
 from learners.failures import InvalidInput
+from learners.lean import lean
 from monitors.job import EngineSettings, VersionRef
 
 __all__ = [
@@ -126,7 +127,8 @@ def open_engines(settings: EngineSettings) -> OpenEngine:
     Raises:
         EngineError: the settings lack what this kind of engine needs.
     """
-    module = import_module(ENGINES[settings.kind])
+    with lean():
+        module = import_module(ENGINES[settings.kind])
     opened: OpenEngine = module.engines(settings)
     opened = import_module("monitors.engines.two_steps").in_two_steps(opened)
     return import_module("monitors.engines.revising").revising(opened, settings.revise) if settings.revise else opened

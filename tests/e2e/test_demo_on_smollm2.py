@@ -14,9 +14,10 @@ import pytest
 from agent.demo.run import run
 from agent.layout import Layout
 from agent.settings import load
-from agent.store import Store, cycles, deployment, pool, verdicts, versions
+from agent.store import Store, cycles, deployment, intakes, verdicts, versions
 from agent.stores import store_url
 from learners.durable import verify
+from monitors.precision import native_dtype
 
 
 @pytest.mark.slow
@@ -24,6 +25,7 @@ from learners.durable import verify
 def test_the_demo_runs_a_cycle_of_each_stage_and_never_lets_the_harmful_batch_serve(tmp_path, monkeypatch):
     monkeypatch.setenv("CLD_LIMITS__THREADS", "1")
     monkeypatch.setenv("CLD_ENERGY__ENABLED", "false")  # the estimate takes seconds of every job; other tests have it
+    monkeypatch.setenv("CLD_TRAINING__PRECISION", native_dtype())  # what this processor is quickest in
     monkeypatch.setenv("CLD_CYCLE__BREAKER_AFTER", "10")  # a cautious gate must not end the demo early
     report_file = tmp_path / "demo-report.json"
     code = run(tmp_path / "root", report_file)
@@ -50,7 +52,7 @@ def assert_only_passing_versions_served(store):
 
 def assert_books_balance_and_hashes_hold(layout, store):
     with store.read() as tx:
-        counts = pool.accounting(tx)["inbox"]
+        counts = intakes.accounting(tx)["inbox"]
         known = versions.listing(tx)
         assert deployment.current(tx).version in {version.id for version in known}
     assert counts.read == counts.kept + counts.duplicate + counts.quarantined

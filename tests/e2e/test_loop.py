@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent import commands
-from agent.store import control, decisions, deployment, plans, pool, verdicts
+from agent.store import control, decisions, deployment, intakes, plans, verdicts
 from learners.durable import verify
 from tests.e2e.world import LOOSE, documents, examples
 
@@ -41,7 +41,7 @@ def test_examples_become_a_version_that_serves_and_can_be_rolled_back(make_world
     assert end(world) == "done"
     with world.context.store.read() as tx:
         verdict = verdicts.get(tx, "c1")
-        counts = pool.accounting(tx)["inbox"]
+        counts = intakes.accounting(tx)["inbox"]
     assert verdict is not None
     assert counts.read == counts.kept + counts.duplicate + counts.quarantined > 0
     assert world.serving() == "v1"

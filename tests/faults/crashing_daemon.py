@@ -1,8 +1,11 @@
-"""A daemon that kills itself with SIGKILL at the next point of a plan: `python crashing_daemon.py ROOT`.
+"""Daemons that kill themselves with SIGKILL, each at the next point of a plan: `python crashing_daemon.py ROOT`.
 
 ROOT/crash-plan.json lists points `before:STATE` (inside the transaction that leaves STATE, not committed) and
 `after:STATE` (that transaction is committed, nothing else was done). A point that was hit is taken off the list before
-the kill, so each happens once. With an empty plan the daemon runs until no cycle is active, and exits with 0.
+the kill, so each happens once. With an empty plan a daemon runs until no cycle is active.
+
+Every daemon is a process of its own, forked from one that has imported what daemons need and done nothing else; it
+prints one line for each that was killed, and exits with the code of the one that was not.
 """
 
 from __future__ import annotations
@@ -24,6 +27,19 @@ real_transition = cycles.transition
 
 
 def main(root: Path) -> int:
+    while True:
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(live(root))
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code != -signal.SIGKILL:
+            return code
+        print(f"daemon {pid} was killed")
+
+
+def live(root: Path) -> int:
     layout = Layout(root)
     plan = root / "crash-plan.json"
     context = open_context(layout, load(layout))

@@ -112,6 +112,12 @@ def test_a_hang_after_the_result_is_complete_loses_nothing(tmp_path):
     assert isinstance(state, Finished)
 
 
+def test_nobody_waits_for_threads_of_a_worker_that_is_done_and_nothing_of_it_is_left(tmp_path):
+    folder = prepare(tmp_path / "job", {"act": "leave_thread"})
+    assert isinstance(settle(folder, launch(folder), lease_seconds=600.0, seconds=100.0), Finished)
+    assert not list(folder.glob("scratch-*"))
+
+
 def test_small_objects_up_to_the_memory_limit_end_as_out_of_memory(tmp_path):
     limits = Limits(memory_bytes=100 * MIB, threads=1)
     state = attempt(prepare(tmp_path / "job", {"act": "hoard_small"}, limits), limits)

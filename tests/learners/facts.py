@@ -57,7 +57,7 @@ def forget(folder, parent, method, forgotten, **options):
     """Run one such job in this process; publish the version beside its parent, under a name of its own."""
     job = job_at(folder)
     result = training.train(order(folder, parent, method, forgotten, checkpoint_steps=1000, **options), job)
-    final = parent.parent / f"{result.version_id}-{folder.name}"
+    final = parent.parent / f"{result.version_id}-{folder.name}-of-{parent.name}"
     durable.publish(job.output / "version", final)
     return result, final
 

@@ -81,7 +81,7 @@ NEUTRAL: dict[str, dict | str] = {
     "sapt": "its own adapters learn; without an epoch none is added",
     "slm": "its own adapters learn; without an epoch none is added",
     "elm": "its own adapters learn; without an epoch none is added",
-    "conpet": {"old_share": 0},
+    "conpet": {"replay_share": 0},
     "plug_lm": "its own readers learn; that an empty memory is the base is tested with the method",
     **dict.fromkeys(
         ("eul", "npo", "grad_diff", "simnpo", "idk_dpo"),

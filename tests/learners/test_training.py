@@ -55,6 +55,7 @@ def test_training_teaches_what_the_records_say(base, tmp_path):
 @pytest.mark.parametrize(("stage", "method", "records"), [
     ("cpt", "replay", TEXTS), ("cit", "ewc", CHATS), ("ca", "dpo_replay", PREFERENCES),
 ])  # fmt: skip
+@pytest.mark.slow
 @pytest.mark.parametrize("full_weights", [False, True])
 def test_every_stage_trains_adapters_and_full_weights(base, tmp_path, stage, method, records, full_weights):
     options = {"epochs": 1, "full_weights": full_weights}
@@ -178,6 +179,7 @@ def signal_at(step):
     Job.progress = progress
 
 
+@pytest.mark.slow
 def test_a_run_killed_halfway_ends_with_the_same_weights(base, tmp_path, uninterrupted):
     assert worker(tmp_path, base, crash="train:halfway") == -signal.SIGKILL
     assert [path.name for path in (tmp_path / "work" / "checkpoints").glob("checkpoint-*")] == ["checkpoint-6"]
@@ -187,6 +189,7 @@ def test_a_run_killed_halfway_ends_with_the_same_weights(base, tmp_path, uninter
     assert same(tmp_path / "output" / "version", uninterrupted[1])
 
 
+@pytest.mark.slow
 def test_a_run_asked_to_stop_keeps_a_checkpoint_and_goes_on_from_it(base, tmp_path, uninterrupted):
     assert worker(tmp_path, base, stop_at=5) == 75
     assert checkpoints.find(tmp_path / "work" / "checkpoints") == tmp_path / "work" / "checkpoints" / "checkpoint-5"
@@ -209,6 +212,7 @@ def stopped_job(base, folder):
     return folder / "work" / "checkpoints" / "checkpoint-5"
 
 
+@pytest.mark.slow
 def test_stopping_writes_a_checkpoint_that_the_next_attempt_uses(base, tmp_path, uninterrupted):
     assert stopped_job(base, tmp_path / "again").is_dir()
     result, version = train(tmp_path / "again", base, "cit", "replay", CHATS, **SHORT)
@@ -218,6 +222,7 @@ def test_stopping_writes_a_checkpoint_that_the_next_attempt_uses(base, tmp_path,
     assert result.tokens == uninterrupted[0].tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["no manifest", "truncated", "flipped"])
 def test_a_damaged_checkpoint_is_not_resumed_from(base, tmp_path, uninterrupted, damage):
     checkpoint = stopped_job(base, tmp_path / damage.replace(" ", "-"))

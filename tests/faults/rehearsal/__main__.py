@@ -2,9 +2,9 @@
 
 import sys
 
-from learners.worker import run
+from learners.worker import main
 
 HANDLERS = {"act": "rehearsal.handlers:act", "absent": "rehearsal.nowhere:act"}
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], HANDLERS))
+    main(sys.argv[1:], HANDLERS)

@@ -1,9 +1,11 @@
 """One handler; the spec's `act` names what it does."""
 
+import atexit
 import errno
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from learners.worker import Diverged, InvalidInput
+
+KEPT = []
 
 
 class Answer(BaseModel):
@@ -96,7 +100,13 @@ def leave_children(spec, job):
 
 def linger(spec, job):
     """Finish, but never let the process end."""
-    threading.Thread(target=time.sleep, args=(60,), daemon=False).start()
+    atexit.register(time.sleep, 60)
+
+
+def leave_thread(spec, job):
+    """A thread that an interpreter would wait for, and a temporary folder that it would remove."""
+    threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
+    KEPT.append(tempfile.TemporaryDirectory(dir=job.folder, prefix="scratch-"))
 
 
 def raise_it(spec, job):
@@ -124,4 +134,5 @@ ACTS = {
     "answer": answer, "wait": wait, "stubborn": stubborn, "fill_disk": fill_disk, "many_files": many_files,
     "hoard_small": hoard_small, "torch_allocation": torch_allocation, "hoard_in_children": hoard_in_children,
     "leave_children": leave_children, "raise": raise_it, "die": die, "leave": leave, "linger": linger,
+    "leave_thread": leave_thread,
 }  # fmt: skip
