@@ -28,6 +28,8 @@ _TAIL_CHARACTERS = 2000
 _SIGNAL_GAP_SECONDS = 0.5
 """Two signals of one kind that come sooner may arrive as one."""
 
+_REAP_SECONDS = 10.0
+
 _started: list[subprocess.Popen[bytes]] = []
 """Daemons that this process started: they outlive it, and are reaped by it if they end before."""
 
@@ -102,8 +104,9 @@ def stop(layout: Layout, *, now: bool = False, wait_seconds: float = 60.0) -> Ho
         if time.monotonic() > until:
             raise NotStarted(f"the daemon (pid {holder.pid}) still runs after {wait_seconds:g} s; `cld stop --now`")
         time.sleep(_POLL_SECONDS)
-    for process in _started:
-        process.poll()
+    for process in _started:  # one whose last thread still ends looks ended and cannot be reaped yet
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_REAP_SECONDS if process.pid == holder.pid else 0)
     return holder
 
 

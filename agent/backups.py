@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.config import Config
-from agent.errors import NotFound, Refused
+from agent.errors import NotFound, Refused, StoreDamaged
 from agent.layout import Layout
 from agent.lock import lock
 from agent.store import Store
@@ -56,7 +56,7 @@ def restore(
         copy.unlink(missing_ok=True)
         shutil.copyfile(file, copy)
         try:
-            _check(copy)
+            _check(copy, file)
             if dry_run:
                 return "would_apply", f"{file} is whole and would replace {target}", {}
             aside = _move_aside(target)
@@ -68,11 +68,14 @@ def restore(
     return "applied", message, {"aside": str(aside) if aside else None}
 
 
-def _check(copy: Path) -> None:
+def _check(copy: Path, file: Path) -> None:
+    """Refuse a copy that is damaged or too new, in the name of the `file` that it was made from."""
     store = Store(f"sqlite:///{copy}")
     try:
         store.check_integrity()
         store.check_schema()
+    except StoreDamaged as damaged:
+        raise StoreDamaged(f"{str(file)!r} is no whole copy of a cld database; nothing was changed") from damaged
     finally:
         store.close()
         for suffix in ("-wal", "-shm"):

@@ -41,7 +41,12 @@ def advance(context: Context) -> bool:
         return False
     if answer is None:
         return False
-    result = ImportResult.model_validate(answer)
+    _let_serve(context, ImportResult.model_validate(answer).digest)
+    return True
+
+
+def _let_serve(context: Context, digest: str) -> None:
+    """Register the imported model, mark it as the anchor and point the deployment at it, in one transaction."""
     why = f"the base model {context.config.model.base} was imported"
     with context.store.write() as tx:
         versions.register(
@@ -50,7 +55,7 @@ def advance(context: Context) -> bool:
             0,
             parent=None,
             base=None,
-            digest=result.digest,
+            digest=digest,
             stage=None,
             method=None,
             cycle=None,
@@ -61,7 +66,6 @@ def advance(context: Context) -> bool:
         versions.set_anchor(tx, _FIRST, who=DAEMON, why=why)
         deployment.move(tx, _FIRST, 0, DAEMON, why, cause="initial")
     context.log.info(why, action="version.imported", version=_FIRST)
-    return True
 
 
 def _newest_import(tx: Session) -> int:

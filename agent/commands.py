@@ -77,6 +77,10 @@ def ask(
     """
     if dry_run:
         return _rehearse(store, layout, config, verb, args, who)
+    if verb in DAEMON_VERBS:  # what it would refuse is not kept for it
+        rehearsed = _rehearse(store, layout, config, verb, args, who)
+        if rehearsed.outcome == "refused":
+            return rehearsed
     with store.write() as tx:
         row = commands.submit(tx, verb, args, who, key=key or uuid.uuid4().hex)
     until = time.monotonic() + wait_seconds

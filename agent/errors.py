@@ -4,6 +4,7 @@
     |-- ConfigError              78   cld.toml, the environment or a flag holds a wrong value
     |   `-- NoDataRoot           78   no folder with a cld.toml was named or found
     |-- InvalidId                 2   an id is not made of [a-z0-9-]{1,64}
+    |-- InvalidValue              2   a word of the command line is none that can stand there
     |-- NotFound                  3   nothing of that kind carries the id
     |-- Refused                   4   the state of things does not allow the change
     |   `-- GenerationMoved       5   someone else promoted or rolled back in between
@@ -31,7 +32,7 @@ from typing import Final
 
 __all__ = [
     "EXIT_CODES", "AlreadyRunning", "CldError", "ConfigError", "DamagedVersion", "GenerationMoved", "InvalidId",
-    "MissingDependency", "NoDataRoot", "NotFound", "NotStarted", "Refused", "SchemaTooNew", "StoreBusy",
+    "InvalidValue", "MissingDependency", "NoDataRoot", "NotFound", "NotStarted", "Refused", "SchemaTooNew", "StoreBusy",
     "StoreDamaged", "StoreError", "error_kind", "exit_code",
 ]  # fmt: skip
 
@@ -58,6 +59,10 @@ class NoDataRoot(ConfigError):
 
 class InvalidId(CldError, ValueError):
     """An id is not made of [a-z0-9-]{1,64}; ids become paths, so nothing else is let through."""
+
+
+class InvalidValue(CldError, ValueError):
+    """A word of the command line is none that can stand there."""
 
 
 class NotFound(CldError, LookupError):
@@ -118,6 +123,7 @@ EXIT_CODES: Final[dict[str, tuple[int, str]]] = {
     "": (0, "done, or found already so"),
     "CldError": (1, "a rule was broken that has no code of its own, or `cld doctor` or `cld demo` found a fault"),
     "InvalidId": (2, "the command line is wrong, or an id is not made of [a-z0-9-]{1,64}"),
+    "InvalidValue": (2, "a word of the command line is none that can stand there"),
     "NotFound": (3, "nothing of that kind carries the id"),
     "Refused": (4, "the state of things does not allow the change"),
     "GenerationMoved": (5, "someone else promoted or rolled back in between: look and decide again"),

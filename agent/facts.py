@@ -21,6 +21,7 @@ from agent.store import (
     deployment,
     events,
     gaps,
+    intakes,
     jobs,
     measurements,
     norms,
@@ -33,8 +34,8 @@ from agent.store.columns import now
 from agent.store.tables import Base
 
 __all__ = [
-    "cycle", "cycle_list", "judges", "newest_plan", "plan", "row_facts", "scores", "suites",
-    "version", "version_list",
+    "cycle", "cycle_list", "folders", "intake", "judges", "newest_plan", "plan", "quarantine", "row_facts", "scores",
+    "suites", "version", "version_list",
 ]  # fmt: skip
 
 
@@ -67,6 +68,25 @@ def cycle(tx: Session, cycle_id: str) -> dict[str, Any]:
         "decisions": [row_facts(row) for row in decisions.of_cycle(tx, cycle_id)],
         "events": [row_facts(row) for row in events.listing(tx, subject=cycle_id)],
     }
+
+
+def intake(tx: Session, config: Config) -> list[dict[str, Any]]:
+    """What was read from each source, configured or not any more: read = kept + duplicate + quarantined."""
+    totals = intakes.accounting(tx)
+    nothing = intakes.Accounting(0, 0, 0, 0)
+    rows: list[dict[str, Any]] = []
+    for name in sorted({*config.sources, *totals}):
+        source = config.sources.get(name)
+        told = source.model_dump(mode="json", include={"kind", "path", "trust"}) if source else {}
+        rows.append(
+            {"source": name, "kind": None, "path": None, "trust": None, **told, **vars(totals.get(name, nothing))}
+        )
+    return rows
+
+
+def quarantine(tx: Session, limit: int) -> list[dict[str, Any]]:
+    """The items quarantined last, newest first, each with its reason."""
+    return [row_facts(row) for row in intakes.quarantine_listing(tx, limit)]
 
 
 def plan(tx: Session, cycle_id: str) -> dict[str, Any]:
@@ -122,6 +142,14 @@ def version(tx: Session, version_id: str) -> dict[str, Any]:
         "decisions": [row_facts(word) for word in decisions.of_cycle(tx, row.cycle)] if row.cycle else [],
         "events": [row_facts(event) for event in events.listing(tx, subject=version_id)],
     }
+
+
+def folders(layout: Layout, version_id: str, base: str | None) -> dict[str, str]:
+    """What an engine is given to serve a version: its weights, and what lies over them; nothing once they are swept."""
+    own = layout.version(version_id)
+    weights = {"weights": layout.version(base or version_id) / "weights"}
+    over = {name: own / name for name in ("adapter", "extension")}
+    return {name: str(path) for name, path in (weights | over).items() if path.is_dir() and own.is_dir()}
 
 
 def scores(tx: Session, version_id: str) -> list[dict[str, Any]]:

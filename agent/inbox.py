@@ -49,7 +49,8 @@ def file_name(file: str, ending: str) -> str:
     """
     wanted = ending or Path(file).suffix.lower().removeprefix(".")
     if wanted not in FORMATS:
-        raise Refused(f"{wanted!r} is no format that cld reads; name one with --format: {', '.join(FORMATS)}")
+        what = f"{wanted!r} is no format that cld reads" if wanted else f"{file!r} does not say what it holds"
+        raise Refused(f"{what}; name one with --format: {', '.join(FORMATS)}")
     return f"{'stdin' if file == '-' else Path(file).stem}.{wanted}"
 
 
@@ -84,7 +85,13 @@ def open_regular(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise NotFound(f"there is no file {str(path)!r}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode):
+        os.close(descriptor)
+        raise Refused(
+            f"{str(path)!r} is a folder: submit its files one by one, or watch it: [sources.NAME] path in cld.toml"
+        )
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
         raise Refused(f"{str(path)!r} is no regular file; pipe it instead: cld submit - --format jsonl < {path}")
     return os.fdopen(descriptor, "rb")

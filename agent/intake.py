@@ -15,9 +15,9 @@ from pathlib import Path
 from agent import config
 from agent.context import DAEMON, Context
 from agent.jobs import JobFailed
-from agent.store import pool
+from agent.store import intakes
 from learners.records import read_records
-from monitors.job import IntakeResult, IntakeSpec, Quarantined
+from monitors.intake_job import IntakeResult, IntakeSpec, Quarantined
 from monitors.sources import FileStamp, Source, open_source
 
 __all__ = ["Intake"]
@@ -40,7 +40,7 @@ class Intake:
         for name, source in self._sources.items():
             self._claim(name, source, now_monotonic)
         with self.context.store.read() as tx:
-            waiting = pool.open_intakes(tx)
+            waiting = intakes.open_listing(tx)
         return bool(waiting) and self._read(waiting[0])
 
     def _open(self, name: str, source: config.Source) -> Source:
@@ -49,13 +49,13 @@ class Intake:
 
     def _claim(self, name: str, source: Source, now_monotonic: float) -> None:
         with self.context.store.read() as tx:
-            stamps = pool.known_files(tx, name)
+            stamps = intakes.known_files(tx, name)
         self._report_refused(name, source)
         known = {path: FileStamp(stamp.size, stamp.mtime_ns) for path, stamp in stamps.items()}
         if settled := source.scan(known, now_monotonic):
             files = [(str(file.path), file.stamp.size_bytes, file.stamp.mtime_ns) for file in settled]
             with self.context.store.write() as tx:
-                pool.claim_intake(tx, name, files)
+                intakes.claim(tx, name, files)
 
     def _report_refused(self, name: str, source: Source) -> None:
         """Say once per path what the last scan left out: a missing folder, links, devices, the cap on entries."""
@@ -64,13 +64,13 @@ class Intake:
                 self.context.log.warning(f"{path}: {reason}", action="source.refused", source=name)
         self._refused[name] = dict(source.refused)
 
-    def _read(self, intake: pool.Intake) -> bool:
+    def _read(self, intake: intakes.Intake) -> bool:
         job_id = f"intake-{intake.number}"
         limits = self.context.config.intake
 
         def build(_: Path) -> IntakeSpec:
             with self.context.store.read() as tx:
-                files = pool.files_of(tx, intake.number)
+                files = intakes.files_of(tx, intake.number)
             return IntakeSpec(
                 source=intake.source,
                 files=tuple(Path(path) for path in files),
@@ -82,15 +82,15 @@ class Intake:
             answer = self.context.jobs.ensure(job_id, "monitors", "intake", build, cycle=None, step="intake")
         except JobFailed as failure:
             with self.context.store.write() as tx:
-                pool.fail_intake(tx, intake.number, str(failure))
+                intakes.fail(tx, intake.number, str(failure))
             self.context.log.error(f"{job_id}: {failure}", action="intake.failed", source=intake.source)
             return False
         return answer is not None and self._record(intake, IntakeResult.model_validate(answer))
 
-    def _record(self, intake: pool.Intake, result: IntakeResult) -> bool:
+    def _record(self, intake: intakes.Intake, result: IntakeResult) -> bool:
         output = self.context.layout.job(f"intake-{intake.number}") / "output"
         with self.context.store.write() as tx:
-            counts = pool.record_intake(
+            counts = intakes.record(
                 tx,
                 intake.number,
                 result,

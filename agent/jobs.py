@@ -109,7 +109,7 @@ class JobRunner:
                 self._running.pop(job_id, None)
 
     def abandon(self, cycle: str, reason: str) -> None:
-        """Stop the workers of a cycle that an operator aborted."""
+        """Stop the workers of a cycle that a person ended: nobody will ask for what they make."""
         with self.store.read() as tx:
             ids = {row.id for row in jobs.of_cycle(tx, cycle)}
         for job_id in ids & set(self._running):

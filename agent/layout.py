@@ -7,10 +7,9 @@
         suites/          probe suites of your own
         versions/<id>/   immutable versions
         jobs/<id>/       what workers were asked and what they answered
-        quarantine/      refused files and folders, with the reason
         index/           search index: a cache, rebuilt when it differs
         logs/            daemon.jsonl and, in the background, daemon.out
-        run/             daemon.lock and sockets
+        run/             daemon.lock
 
 Owns the paths and the creation of the folders (mode 0700). It reads no file and opens no database. Every part of
 `agent` builds its paths here: an id is checked before it becomes one, so nothing outside the root can be named.
@@ -28,7 +27,7 @@ from agent.errors import InvalidId, NoDataRoot
 __all__ = ["Layout", "check_id", "discover"]
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
-_FOLDERS = ("inbox", "suites", "versions", "jobs", "quarantine", "index", "logs", "run")
+_FOLDERS = ("inbox", "suites", "versions", "jobs", "index", "logs", "run")
 
 
 def check_id(value: str) -> str:
@@ -57,7 +56,6 @@ class Layout:
         self.suites = self.root / "suites"
         self.versions = self.root / "versions"
         self.jobs = self.root / "jobs"
-        self.quarantine = self.root / "quarantine"
         self.index = self.root / "index"
         self.logs = self.root / "logs"
         self.log_file = self.logs / "daemon.jsonl"

@@ -1,16 +1,15 @@
 """Requests and answers of the measuring worker (`python -m monitors JOB_DIR`). Imports no torch.
 
-The folder protocol is `learners.job`'s.
+The folder protocol is `learners.job`'s. The jobs `intake`, `audit` and `prove` have modules of their own: `intake_job`,
+`audit_job` and `forgetting_job`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from learners.records import Kind
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "ChooseResult",
@@ -20,14 +19,14 @@ __all__ = [
     "DiagnoseResult",
     "DiagnoseSpec",
     "EngineSettings",
+    "Followed",
     "Gap",
     "InformationKind",
-    "IntakeResult",
-    "IntakeSpec",
     "MeasureResult",
     "MeasureSpec",
     "Measurement",
-    "Quarantined",
+    "RetiredNorm",
+    "RetirementPolicy",
     "ReviseSettings",
     "Role",
     "VersionRef",
@@ -182,6 +181,56 @@ class Contaminated(_Frozen):
     degree: float
 
 
+class RetirementPolicy(_Frozen):
+    """When a norm that was retired counts as followed still, and as let go (`monitors.gate.retired`).
+
+    Attributes:
+        least: by how much it must be followed more than without it, and fall, in mean score.
+        near_misses: most mean change of its near misses.
+        confidence, resamples: of the bounds.
+    """
+
+    least: float = 0.05
+    near_misses: float = 0.1
+    confidence: float = 0.95
+    resamples: int = 2000
+
+
+class RetiredNorm(_Frozen):
+    """A norm that ended with nothing in its place.
+
+    Attributes:
+        suite: file of its probes.
+        without: a version that never learned it.
+    """
+
+    norm: str
+    suite: Path
+    without: VersionRef
+
+
+class Followed(_Frozen):
+    """How a retired norm is followed by one version, beside one that never learned it.
+
+    Attributes:
+        without: that version.
+        items: in the norm's scope.
+        residual, level: how often the version follows it, and the one without it.
+        low, high: bounds of their difference.
+        near_miss_change: mean change of the near misses between them; None where the suite has none.
+    """
+
+    norm: str
+    suite: str
+    without: str
+    items: int
+    residual: float
+    level: float
+    low: float
+    high: float
+    near_miss_change: float | None = None
+
+
 class DiagnoseSpec(_Frozen):
     """Find what `version` does not know, in `suites` (role target) and in `records` (JSON lines of `Record`).
 
@@ -191,6 +240,7 @@ class DiagnoseSpec(_Frozen):
         held_out_share: share of instruction, tool and preference records that become probes instead of data.
         standing: suites that judge the cycle; their items are looked for in `records`.
         first_items: how many items of a target suite that is a task of lm-evaluation-harness are asked.
+        retired: norms that ended, of which records with change = "retire" are at hand.
     """
 
     suite: str
@@ -203,6 +253,8 @@ class DiagnoseSpec(_Frozen):
     standing: tuple[Path, ...] = ()
     first_items: int = Field(default=128, ge=1)
     contamination: ContaminationPolicy = ContaminationPolicy()
+    retired: tuple[RetiredNorm, ...] = ()
+    retirement: RetirementPolicy = RetirementPolicy()
     seed: int = 0
 
 
@@ -218,6 +270,7 @@ class DiagnoseResult(_Frozen):
         held_out_records: ids of records that became probes whole and are left out of training.
         failed: how many of the probes the version fails.
         contaminated: items of the standing suites that the records give away.
+        followed: how the retired norms are followed.
     """
 
     gaps: tuple[Gap, ...]
@@ -226,6 +279,7 @@ class DiagnoseResult(_Frozen):
     probes: int
     failed: int
     contaminated: tuple[Contaminated, ...] = ()
+    followed: tuple[Followed, ...] = ()
 
 
 class ChooseSpec(_Frozen):
@@ -246,66 +300,3 @@ class ChooseResult(_Frozen):
 
     choice: str
     reason: str
-
-
-class IntakeSpec(_Frozen):
-    """Read files of one source into records.
-
-    Attributes:
-        files: absolute paths of settled regular files; opened without following links.
-        max_line_bytes, max_file_bytes: larger ones are quarantined, with the reason.
-        passage_characters: bound of one `text` record; longer text is cut at headings and paragraphs.
-    """
-
-    source: str
-    files: tuple[Path, ...]
-    max_line_bytes: int = 1_000_000
-    max_file_bytes: int = 50_000_000
-    passage_characters: int = Field(default=1600, ge=100)
-
-
-class Quarantined(_Frozen):
-    """One refused item: where it stood and why; `excerpt` holds at most 200 printable characters."""
-
-    origin: str
-    reason: str
-    excerpt: str = ""
-
-
-class IntakeFile(_Frozen):
-    """Accounting of one file (promise P9): read = kept + duplicate + quarantined.
-
-    Attributes:
-        path, size_bytes, mtime_ns, sha256: the ledger's key and the state of the file that was read; the
-            hash is empty where the file was refused unread.
-    """
-
-    path: str
-    size_bytes: int
-    mtime_ns: int
-    sha256: str
-    read: int
-    kept: int
-    duplicate: int
-    quarantined: int
-
-    @model_validator(mode="after")
-    def _balanced(self) -> Self:
-        found = self.kept + self.duplicate + self.quarantined
-        if self.read != found:
-            raise ValueError(f"{self.path!r}: {self.read} items read but {found} accounted for")
-        return self
-
-
-class IntakeResult(_Frozen):
-    """Answer of an `intake` job: `output/records.jsonl` (`Record`) and `output/quarantine.jsonl` (`Quarantined`).
-
-    Attributes:
-        deferred: path to reason, for files that vanished, changed while they were read, or were replaced by
-            something else; nothing of them counts, and a later scan finds them again.
-    """
-
-    files: tuple[IntakeFile, ...]
-    deferred: dict[str, str] = Field(default_factory=dict)
-    kinds: dict[Kind, int] = Field(default_factory=dict)
-    notes: dict[str, Any] = Field(default_factory=dict)

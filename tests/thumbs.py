@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.config import Config
-from agent.store import Store, cycles, pool
+from agent.store import Store, cycles, intakes, pool
 from agent.trigger import start_cycle
 from learners.records import Kind, Record, record_id
-from monitors.job import IntakeFile, IntakeResult
+from monitors.intake_job import IntakeFile, IntakeResult
 
 
 def thumb(prompt: str, answer: str, wanted: bool, group: str | None = None) -> Record:
@@ -28,8 +28,8 @@ def put_in(store: Store, records: Sequence[Record]) -> list[str]:
     file = IntakeFile(path="/inbox/a.jsonl", size_bytes=10, mtime_ns=20, sha256="f" * 64, read=count, kept=count,
                       duplicate=0, quarantined=0)  # fmt: skip
     with store.write() as tx:
-        intake = pool.claim_intake(tx, "inbox", [("/inbox/a.jsonl", 10, 20)])
-        pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
+        intake = intakes.claim(tx, "inbox", [("/inbox/a.jsonl", 10, 20)])
+        intakes.record(tx, intake.number, IntakeResult(files=(file,)), records, [])
     return [record.id for record in records]
 
 

@@ -16,10 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from agent.errors import CldError, ConfigError, error_kind
+from agent.errors import ConfigError, error_kind
 
 __all__ = [
-    "answer", "clean", "complain", "json_read", "json_value", "lines", "marked", "moment", "raw", "say", "table",
+    "answer", "clean", "complain", "json_read", "json_value", "lines", "marked", "moment", "raw", "say", "short",
+    "table",
 ]  # fmt: skip
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?", re.DOTALL)
@@ -96,17 +97,34 @@ def answer(reply: Mapping[str, Any], *, as_json: bool) -> None:
 
 def complain(error: BaseException, *, as_json: bool) -> None:
     """Print why a command failed, to stderr; as JSON: {error: {kind, message, problems}}."""
-    message = str(error) or (type(error).__doc__ or "").strip()
+    message = _message(error)
     if as_json:
         problems = {"problems": list(error.problems)} if isinstance(error, ConfigError) else {}
         _write(json.dumps({"error": {"kind": error_kind(error), "message": message, **problems}}) + "\n", sys.stderr)
         return
-    say(f"cld: {message}" if isinstance(error, CldError) else f"cld: {error_kind(error)}: {message}", to_stderr=True)
+    say(f"cld: {message}", to_stderr=True)
 
 
-def moment(value: datetime | None) -> str | None:
-    """A time as people read it: local, to the second."""
+def _message(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{str(error.filename)!r} cannot be read or written: {error.strerror}; `cld doctor` says what it lacks"
+    return str(error) or (type(error).__doc__ or "").strip()
+
+
+def moment(value: str | datetime | None) -> str | None:
+    """A time as people read it: local, to the second. Text that is no time in ISO 8601 stays as it is."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return str(value)
     return None if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short(text: str | None, most: int = 100) -> str:
+    """A text on one line, cut to `most` characters."""
+    text = " ".join((text or "").split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _plain(value: Any) -> Any:

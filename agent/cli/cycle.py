@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import console, views
+from agent.cli import console, cycle_view
 from agent.cli.changes import change
 from agent.cli.place import DryRun, Json, Limit, Why, here
 
@@ -35,7 +35,7 @@ def list_cycles(context: typer.Context, limit: Limit = 20, as_json: Json = False
 
     with here(context).store.read() as tx:
         rows = facts.cycle_list(tx, limit)
-    console.json_read(cycles=rows) if as_json else views.cycles(rows)
+    console.json_read(cycles=rows) if as_json else cycle_view.cycles(rows)
 
 
 def show(context: typer.Context, cycle: CycleId, as_json: Json = False) -> None:
@@ -45,7 +45,7 @@ def show(context: typer.Context, cycle: CycleId, as_json: Json = False) -> None:
 
     with here(context).store.read() as tx:
         found = facts.cycle(tx, check_id(cycle))
-    console.json_read(cycle=found) if as_json else views.cycle(found)
+    console.json_read(cycle=found) if as_json else cycle_view.cycle(found)
 
 
 def abort(

@@ -1,4 +1,4 @@
-"""`cld data fetch|disagreement|settle`: public evaluation sets as suites, and what groups of people disagree about."""
+"""`cld data`: what came in and what was quarantined, public evaluation sets, what groups of people disagree about."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli import console, disagreement
+from agent.cli import console, disagreement, views
 from agent.cli.changes import finish
-from agent.cli.place import DryRun, Json, Place, here
+from agent.cli.place import DryRun, Json, Limit, Place, here
 from agent.errors import NoDataRoot, NotFound
 from learners.nearest import did_you_mean
 
@@ -24,11 +24,37 @@ From = Annotated[Path | None, typer.Option("--from", metavar="PATH", help="A whe
 
 def group() -> typer.Typer:
     """The commands below `cld data`."""
-    app = typer.Typer(help="Public evaluation sets, and what groups of people disagree about.", no_args_is_help=True)
+    app = typer.Typer(
+        help="Data: what came in, what was quarantined, what is disputed; public sets.", no_args_is_help=True
+    )
+    app.command("list")(list_sources)
+    app.command()(quarantine)
     app.command()(fetch)
     app.command("disagreement")(disagreement.show)
     app.command("settle")(disagreement.settle)
     return app
+
+
+def list_sources(context: typer.Context, as_json: Json = False) -> None:
+    """List the sources with what was read from each: read = kept + duplicate + quarantined."""
+    from agent import facts
+
+    place = here(context)
+    with place.store.read() as tx:
+        rows = facts.intake(tx, place.config)
+    console.json_read(sources=rows) if as_json else views.sources(rows)
+
+
+def quarantine(context: typer.Context, limit: Limit = 20, as_json: Json = False) -> None:
+    """List what was quarantined last, with the reason: what could not be read was not learned.
+
+    A file that was put right is read again as soon as it changes.
+    """
+    from agent import facts
+
+    with here(context).store.read() as tx:
+        rows = facts.quarantine(tx, limit)
+    console.json_read(quarantined=rows) if as_json else views.quarantine(rows)
 
 
 def fetch(

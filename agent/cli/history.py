@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,8 +12,9 @@ from agent.cli.place import Json, Limit, here
 __all__ = ["group"]
 
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Id of a version, e.g. v3.")]
-Stage = Annotated[str | None, typer.Option(help="Only this stage: cpt, cit, ca or forget.")]
-Verdict = Annotated[str | None, typer.Option(help="Only this verdict: promote, hold or reject.")]
+Stage = Annotated[Literal["cpt", "cit", "ca", "forget"] | None, typer.Option(help="Only this stage.")]
+Verdict = Annotated[Literal["promote", "hold", "reject"] | None, typer.Option(help="Only this verdict.")]
+Kind = Annotated[Literal["card", "gap", "lesson"] | None, typer.Option(help="Only this kind of entry.")]
 
 
 def group() -> typer.Typer:
@@ -41,8 +42,10 @@ def show(context: typer.Context, version: Version, as_json: Json = False) -> Non
     from agent import facts
     from agent.layout import check_id
 
-    with here(context).store.read() as tx:
+    place = here(context)
+    with place.store.read() as tx:
         found = facts.version(tx, check_id(version))
+    found["folders"] = facts.folders(place.layout, found["id"], found["base"])
     console.json_read(version=found) if as_json else views.version(found)
 
 
@@ -67,7 +70,7 @@ def search(
     stage: Stage = None,
     verdict: Verdict = None,
     since: Annotated[str | None, typer.Option(metavar="DATE", help="Only from this day on, e.g. 2026-05-01.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only this kind of entry: card, gap or lesson.")] = None,
+    kind: Kind = None,
     source: Annotated[str | None, typer.Option(help="Only what this source taught.")] = None,
     limit: Limit = 5,
     as_json: Json = False,

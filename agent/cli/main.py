@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from collections.abc import Sequence
@@ -90,4 +91,12 @@ def _options(
 
     Begin with `cld init FOLDER`, then `cld --root FOLDER start`; `cld demo` shows everything on a small model.
     """
-    context.obj = Place(root, name or os.environ.get("USER") or f"uid-{os.getuid()}")
+    context.obj = Place(root, name or _account())
+
+
+def _account() -> str:
+    """Name of the operating system's account; its number where it has no name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import console, plan_rows, views
+from agent.cli import console, plan_rows, plan_view
 from agent.cli.place import Json, here
 
 __all__ = ["group"]
@@ -34,7 +34,7 @@ def show(
 
     with here(context).store.read() as tx:
         found = facts.plan(tx, check_id(cycle)) if cycle else facts.newest_plan(tx)
-    console.json_read(plan=found) if as_json else views.plan(found)
+    console.json_read(plan=found) if as_json else plan_view.plan(found)
 
 
 def show_views(

@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def submit(
     context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="A file, or '-' for standard input.")],
-    ending: Annotated[str, typer.Option("--format", help="What standard input holds: jsonl, txt, md, csv, ...")] = "",
+    ending: Annotated[str, typer.Option("--format", help="What it holds, where no name tells: jsonl, md, ...")] = "",
     source: Annotated[str, typer.Option(help="Source whose folder receives it.")] = "inbox",
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -35,8 +35,8 @@ def submit(
 
     place = here(context)
     folder = inbox.destination(place.layout, place.config, source)
-    name = inbox.file_name(file, ending)
     with sys.stdin.buffer if file == "-" else inbox.open_regular(Path(file)) as data:
+        name = inbox.file_name(file, ending)
         if dry_run:
             return finish("submit", source, "would_apply", f"{name} would be copied to {folder}", {}, as_json=as_json)
         path = inbox.submit(folder, data, name, place.config.intake.max_file_bytes)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from agent.cli import console, values_view
+from agent.cli import console
 
 __all__ = [
-    "checks", "config", "cycle", "cycles", "diff", "hits", "log_line", "plan", "status", "suites",
+    "checks", "config", "diff", "hits", "log_line", "quarantine", "sources", "status", "suites",
     "version", "versions",
 ]  # fmt: skip
 
@@ -18,6 +18,7 @@ Facts = Mapping[str, Any]
 Rows = Sequence[Facts]
 
 _DIGITS = 3
+_SHOWN_CHARACTERS = 120
 
 
 def status(root: str, facts: Facts) -> None:
@@ -25,7 +26,8 @@ def status(root: str, facts: Facts) -> None:
     daemon, version, cycle = facts["daemon"], facts["version"], facts["cycle"]
     up = f"up (pid {daemon['pid']}, since {_time(daemon['since'])})" if daemon["up"] else "down; `cld start` starts it"
     for pause in facts["paused"]:
-        console.say(f"PAUSED ({pause['code']}, since {_time(pause['since'])}): {pause['reason']}")
+        why = console.short(pause["reason"], 2 * _SHOWN_CHARACTERS)
+        console.say(f"PAUSED ({pause['code']}, since {_time(pause['since'])}): {why}")
         console.say(f"  to go on: {pause['fix']}")
     pool = facts["pool"]
     kinds = ", ".join(f"{count} {kind}" for kind, count in pool["kinds"].items())
@@ -37,19 +39,29 @@ def status(root: str, facts: Facts) -> None:
         "serves": f"{version['version']} (generation {version['generation']})" if version else "nothing yet",
         "cycle": _cycle_line(cycle) if cycle else "none: observing",
         **{f"job {job['id']}": _job_line(job, running=daemon["up"]) for job in facts["jobs"]},
-        "pool": f"{waiting}; {contested}{pool['quarantined']} quarantined",
+        "pool": f"{waiting}; {contested}{_quarantined(pool['quarantined'])}",
         **{f"verdict on {row['version']}": _verdict_line(row) for row in facts["verdicts"]},
-        "breaker": f"{facts['breaker']['bad_cycles_in_a_row']} bad cycles in a row",
+        "breaker": _breaker_line(facts["breaker"]["bad_cycles_in_a_row"]),
     }
     if facts["commands"]["pending"]:
         lines["commands"] = f"{facts['commands']['pending']} wait for the daemon"
     console.lines("", lines)
 
 
+def _breaker_line(bad: int) -> str:
+    return "no bad cycle since the last good one" if bad == 0 else f"{bad} bad cycle{'s' if bad > 1 else ''} in a row"
+
+
+def _quarantined(items: int) -> str:
+    return f"{items} quarantined (`cld data quarantine`)" if items else "0 quarantined"
+
+
 def _cycle_line(cycle: Facts) -> str:
     how = f" {cycle['stage']} with {cycle['method']}" if cycle["stage"] else ""
-    wait = f"; `cld plan show {cycle['id']}`, then `cld approve` or `cld reject`"
-    held = f"{cycle['reason'] or ''}{wait}" if cycle["state"] == "awaiting_approval" else ""
+    asked = "cycle" if cycle["candidate"] else "plan"
+    wait = f"; `cld {asked} show {cycle['id']}`, then `cld approve` or `cld reject`"
+    why = console.short(cycle["reason"], 2 * _SHOWN_CHARACTERS)
+    held = f"{why}{wait}" if cycle["state"] == "awaiting_approval" else ""
     return f"{cycle['id']} {cycle['state']}{how}{f': {held}' if held else ''}"
 
 
@@ -64,65 +76,13 @@ def _job_line(job: Facts, *, running: bool) -> str:
 
 
 def _verdict_line(row: Facts) -> str:
-    reasons = "; ".join(row["reasons"][:2])
+    reasons = console.short("; ".join(row["reasons"]), _SHOWN_CHARACTERS)
     return f"{row['verdict']} ({row['cycle']}, {row['phase']}){f': {reasons}' if reasons else ''}"
 
 
 def log_line(line: Facts) -> None:
     """One event of the daemon's log."""
     console.say(f"{_time(line.get('timestamp'))} {line.get('level', ''):<7} {line.get('event', '')}")
-
-
-def cycles(rows: Rows) -> None:
-    """A table of cycles."""
-    columns = ("cycle", "state", "stage", "method", "candidate", "verdict", "started", "reason")
-    console.table(
-        columns,
-        [
-            (row["id"], row["state"], row["stage"], row["method"], row["candidate"], row["verdict"],
-             _time(row["started_at"]), _short(row["reason"]))
-            for row in rows
-        ],
-        empty="no cycle yet; `cld cycle run` starts one",
-    )  # fmt: skip
-
-
-def cycle(found: Facts) -> None:
-    """Everything about one cycle."""
-    names = ("state", "trigger", "stage", "method", "parent", "anchor", "candidate", "records", "reason")
-    times = {name: _time(found[name]) for name in ("started_at", "ended_at")}
-    console.lines(found["id"], {**{name: found[name] for name in names}, **times})
-    for gap in found["gaps"]:
-        console.say(f"  gap: {gap['topic']} ({gap['information_kind']}, severity {gap['severity']:.2f})")
-    for item in found["set_aside"]:
-        how = f"{item['by']}, {item['degree']:.2f}"
-        console.say(f"  set aside: {item['suite']}/{item['probe']}, given away by record {item['record']} ({how})")
-    if found["verdict"]:
-        console.say(f"  verdict: {found['verdict'].get('verdict')}: {'; '.join(found['verdict'].get('reasons', ()))}")
-    for word in found["decisions"]:
-        console.say(f"  {word['who']}: {word['decision']}: {word['why']}")
-    console.table(
-        ("job", "state", "attempts", "reason", "seconds", "energy kWh"),
-        [(job["id"], job["state"], job["attempts"], job["reason"], *_usage(job["usage"])) for job in found["jobs"]],
-        empty="  no job yet",
-    )
-    for event in found["events"]:
-        console.say(f"  {_time(event['at'])} {event['who']}: {event['action']}: {_short(event['why'])}")
-
-
-def plan(found: Facts) -> None:
-    """A plan and what it beat."""
-    document: Facts = found["plan"]
-    lists = ("alternatives", "records", "held_out", "held_out_records", "settings", "decided_by", "reason", "norms")
-    settings = ", ".join(f"{key} = {value}" for key, value in document.get("settings", {}).items())
-    touched: Rows = document.get("norms", ())
-    counts = {name: len(document[name]) for name in ("records", "held_out") if name in document}
-    simple = {name: value for name, value in document.items() if name not in lists}
-    decided = {"decided by": found["decided_by"], "reason": found["reason"]}
-    console.lines(f"plan of {found['cycle']}", {**simple, **counts, "settings": settings, **decided})
-    values_view.touched(touched)
-    for other in document.get("alternatives", ()):
-        console.say(f"  instead of: {_inline(other)}")
 
 
 def versions(rows: Rows) -> None:
@@ -142,7 +102,8 @@ def versions(rows: Rows) -> None:
 def version(found: Facts) -> None:
     """Everything about one version."""
     names = ("state", "stage", "method", "parent", "base", "cycle", "verdict", "digest")
-    console.lines(found["id"], {**{name: found[name] for name in names}, "marks": _marks(found) or None})
+    told = {name: found[name] for name in names} | {"marks": _marks(found) or None}
+    console.lines(found["id"], {**told, **found["folders"]})
     if found["card"]:
         console.say(found["card"])
     console.table(
@@ -158,7 +119,7 @@ def version(found: Facts) -> None:
     for move in found["served"]:
         console.say(
             f"  generation {move['generation']} ({move['cause']}), {_time(move['changed_at'])}, "
-            f"by {move['who']}: {_short(move['why'])}"
+            f"by {move['who']}: {console.short(move['why'])}"
         )
 
 
@@ -171,7 +132,7 @@ def diff(found: Facts) -> None:
         sources = ", ".join(f"{count} from {source}" for source, count in step["sources"].items())
         console.say(f"{step['version']} learned {sources or 'nothing'}: {step['stage']} with {step['method']}")
     for name, (old, new) in found["settings"].items():
-        console.say(f"  {name}: {old} -> {new}")
+        console.say(f"  {name}: {'-' if old is None else old} -> {'-' if new is None else new}")
     console.table(
         ("suite", "role", "probes", before, after, "change"),
         [
@@ -180,11 +141,24 @@ def diff(found: Facts) -> None:
         ],
         empty=f"{before} and {after} were never measured on the same suite",
     )
+    if found["facts"]:
+        _facts(found["facts"])
     console.table(
         ("suite", "probe", "slice", before, after),
         [(row["suite"], row["probe"], row["slice"], *_change(row)) for row in found["items"]],
         empty="no probe changed",
     )
+
+
+def _facts(found: Facts) -> None:
+    """What became of the facts of documents that came again."""
+    console.table(
+        ("facts of documents that came again", "probes", "before", "after"),
+        [(name, row["items"], *_change(row)) for name, row in found.items() if name != "fuar" and row],
+        empty="",
+    )
+    lost = "-" if found["fuar"] is None else f"{found['fuar']:.{_DIGITS}f}"
+    console.say(f"  facts lost for each one updated or acquired (FUAR): {lost}")
 
 
 def _change(row: Facts) -> tuple[str, str]:
@@ -195,12 +169,29 @@ def hits(rows: Rows) -> None:
     """What a search found, nearest first."""
     for row in rows:
         about = ", ".join(str(row[name]) for name in ("stage", "verdict") if row[name])
-        console.say(
-            f"{row['score']:.2f}  {row['id']} ({_time(row['when'])}{f', {about}' if about else ''}): {row['title']}"
-        )
-        console.say(f"      {_short(row['text'], 300)}")
+        title = console.short(row["title"], _SHOWN_CHARACTERS)
+        console.say(f"{row['score']:.2f}  {row['id']} ({_time(row['when'])}{f', {about}' if about else ''}): {title}")
+        console.say(f"      {console.short(row['text'].removeprefix(row['title']), 300)}")
     if not rows:
         console.say("nothing in the history answers that")
+
+
+def sources(rows: Rows) -> None:
+    """A table of sources."""
+    columns = ("source", "kind", "path", "trust", "read", "kept", "duplicate", "quarantined")
+    console.table(columns, [[row[column] for column in columns] for row in rows], empty="no source is configured")
+
+
+def quarantine(rows: Rows) -> None:
+    """A table of quarantined items."""
+    console.table(
+        ("when", "source", "from", "reason", "begins"),
+        [
+            (_time(row["at"]), row["source"], row["origin"], row["reason"], console.short(row["excerpt"], 60))
+            for row in rows
+        ],
+        empty="nothing is quarantined",
+    )
 
 
 def suites(rows: Rows) -> None:
@@ -231,30 +222,8 @@ def config(values: Facts, prefix: str = "") -> None:
 
 
 def _time(value: str | datetime | None) -> str:
-    if value is None:
-        return "-"
-    try:
-        return console.moment(datetime.fromisoformat(value) if isinstance(value, str) else value) or "-"
-    except ValueError:
-        return str(value)
-
-
-def _short(text: str | None, most: int = 100) -> str:
-    text = " ".join((text or "").split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _usage(usage: Facts | None) -> tuple[str, str]:
-    energy = (usage or {}).get("energy_kwh")
-    seconds = (usage or {}).get("wall_seconds")
-    return ("-" if seconds is None else f"{seconds:.1f}"), ("-" if energy is None else f"{energy:.5f} (estimate)")
+    return console.moment(value) or "-"
 
 
 def _marks(row: Facts) -> str:
     return ", ".join(mark for mark in ("pinned", "anchor") if row[mark])
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, (), [], {}))  # pyright: ignore[reportUnknownVariableType]
-    return str(value)

@@ -14,11 +14,12 @@ from typing import Any
 
 from agent.history.diff import line as ancestors
 from agent.store import Session, deployment, measurements, norms, plans, versions
+from agent.store.versions import Version
 from monitors.matrix import ItemScore, SuiteRow, version_matrix
 from monitors.metrics import norm_adoption, norm_overgeneralisation, norm_residual, norm_retention
 from monitors.metrics.norms import NEAR_MISS
 
-__all__ = ["NormReading", "NormReport", "report"]
+__all__ = ["NormReading", "NormReport", "report", "without"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class NormReading:
     Attributes:
         items: in the norm's scope.
         adoption: how often the norm is followed.
-        retention: what is left of how it was followed when it was learned; None before that.
-        residual: how often the norm whose place it took is followed still.
+        retention: what is left of how it was followed when it was learned; None before that, and once it was retired.
+        residual: how often the norm whose place it took is followed still; of a norm that was retired, how often it
+            is itself, from the version on that let it go.
         overgeneralisation: change on near misses since the version before it was learned; None before that.
     """
 
@@ -48,6 +50,8 @@ class NormReport:
 
     Attributes:
         learned_by: the first version of the line whose plan set out to learn it.
+        retired_by: the first whose plan set out to let it go.
+        level: how often the version before `learned_by` follows it: what is left to expect of one that let it go.
         engine: digest of the engine setting that all readings are of.
         versions: those of the line that were measured, oldest first.
         missing: why there are none; empty where there are.
@@ -60,6 +64,8 @@ class NormReport:
     valid_to: datetime | None
     supersedes: str | None
     learned_by: str | None = None
+    retired_by: str | None = None
+    level: float | None = None
     engine: str = ""
     versions: tuple[NormReading, ...] = ()
     missing: str = ""
@@ -74,8 +80,7 @@ def report(tx: Session, name: str | None = None) -> list[dict[str, Any]]:
     wanted = [norms.get(tx, name)] if name is not None else norms.listing(tx)
     line = ancestors(tx, versions.get(tx, deployment.current(tx).version))[::-1]
     found = _Line(tx, [version.id for version in line], {norm.suite for norm in norms.listing(tx)})
-    learned = {version.id: _learned(tx, version.cycle) for version in line}
-    return [asdict(_report(tx, norm, found, learned)) for norm in wanted]
+    return [asdict(_report(tx, norm, found, _Touched(tx, line, norm.id))) for norm in wanted]
 
 
 class _Line:
@@ -87,6 +92,10 @@ class _Line:
         self._near = measurements.of_slice(tx, NEAR_MISS)
         self.engine = version_matrix(self._scores, ids).engine
 
+    def place(self, version: str | None) -> int:
+        """Place of a version, oldest first; beyond the line's end where it is None."""
+        return self.ids.index(version) if version is not None else len(self.ids)
+
     def row(self, suite: str | None, *, near: bool = False) -> SuiteRow | None:
         """The items of a suite in its norm's scope, or its near misses; None where none was measured."""
         mine = [score for score in self._scores if score.suite == suite and self._is_near(score) is near]
@@ -96,17 +105,35 @@ class _Line:
         return (score.suite, score.probe) in self._near
 
 
-def _learned(tx: Session, cycle: str | None) -> frozenset[str]:
-    """Norms that a cycle's plan set out to learn."""
+class _Touched:
+    """The first versions of a line, oldest first, whose plans set out to learn a norm, and to let it go."""
+
+    def __init__(self, tx: Session, line: Sequence[Version], norm: str) -> None:
+        changes = [(version.id, _changes(tx, version.cycle, norm)) for version in line]
+        self.learned_by = next((name for name, found in changes if found - {"retire"}), None)
+        self.retired_by = next((name for name, found in changes if "retire" in found), None)
+
+
+def _changes(tx: Session, cycle: str | None, norm: str) -> frozenset[str]:
+    """What a cycle's plan set out to do to a norm."""
     plan = plans.find(tx, cycle) if cycle else None
     touched: Iterable[Mapping[str, str]] = plan.plan.get("norms", ()) if plan else ()
-    return frozenset(one["norm"] for one in touched if one["change"] != "retire")
+    return frozenset(one["change"] for one in touched if one["norm"] == norm)
 
 
-def _report(tx: Session, norm: norms.Norm, line: _Line, learned: Mapping[str, frozenset[str]]) -> NormReport:
-    learned_by = next((version for version in line.ids if norm.id in learned[version]), None)
+def without(tx: Session, norm: str, newest: str) -> str | None:
+    """The version from before a norm was learned in the line of a version; None where nobody set out to learn it.
+
+    Where its files are gone the newest one before it that has files: that knows no more of the norm.
+    """
+    older = ancestors(tx, versions.get(tx, newest))[::-1]
+    first = next((place for place, one in enumerate(older) if _changes(tx, one.cycle, norm) - {"retire"}), 0)
+    return next((one.id for one in reversed(older[:first]) if one.state != "swept"), None)
+
+
+def _report(tx: Session, norm: norms.Norm, line: _Line, touched: _Touched) -> NormReport:
     old = norms.get(tx, norm.supersedes).suite if norm.supersedes else None
-    readings = _readings(line, norm.suite, old, learned_by)
+    readings = _readings(line, norm.suite, old, touched)
     return NormReport(
         norm=norm.id,
         statement=norm.statement,
@@ -114,7 +141,9 @@ def _report(tx: Session, norm: norms.Norm, line: _Line, learned: Mapping[str, fr
         valid_from=norm.valid_from,
         valid_to=norm.valid_to,
         supersedes=norm.supersedes,
-        learned_by=learned_by,
+        learned_by=touched.learned_by,
+        retired_by=touched.retired_by,
+        level=_level(line, norm.suite, touched.learned_by),
         engine=line.engine,
         versions=readings,
         missing="" if readings else _missing(norm),
@@ -127,26 +156,32 @@ def _missing(norm: norms.Norm) -> str:
     return f"no version of the line was measured on {norm.suite!r}; `cld probe run` measures the one that serves"
 
 
-def _readings(line: _Line, suite: str | None, old: str | None, learned_by: str | None) -> tuple[NormReading, ...]:
+def _level(line: _Line, suite: str | None, learned_by: str | None) -> float | None:
+    place, row = line.place(learned_by), line.row(suite)
+    scores = row.cell(line.ids[place - 1]).scores if row and 0 < place < len(line.ids) else ()
+    return norm_adoption(scores) if scores else None
+
+
+def _readings(line: _Line, suite: str | None, old: str | None, touched: _Touched) -> tuple[NormReading, ...]:
     row = line.row(suite)
     if row is None:
         return ()
     near, before = line.row(suite, near=True), line.row(old)
-    place = line.ids.index(learned_by) if learned_by is not None else len(line.ids)
+    place, end = line.place(touched.learned_by), line.place(touched.retired_by)
     found: list[NormReading] = []
     for version in line.ids:
         after = row.cell(version).scores
         if not after:
             continue
-        since = line.ids.index(version) >= place
-        residual = before.cell(version).scores if before else ()
+        since, gone = line.place(version) >= place, line.place(version) >= end
+        residual = after if gone else before.cell(version).scores if before else ()
         found.append(
             NormReading(
                 version=version,
                 serves=version == line.ids[-1],
                 items=len(after),
                 adoption=norm_adoption(after),
-                retention=_retention(after, row.cell(line.ids[place]).scores) if since else None,
+                retention=_retention(after, row.cell(line.ids[place]).scores) if since and not gone else None,
                 residual=norm_residual(residual) if residual else None,
                 overgeneralisation=_change(near, version, line.ids[place - 1]) if since and place > 0 else None,
             )

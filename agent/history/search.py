@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
-from agent.errors import CldError, MissingDependency
+from agent.errors import InvalidValue, MissingDependency
 from agent.history.index import Embed, Entry, EntryKind, entries, load_vectors
 from agent.store import Store
 
@@ -76,7 +76,7 @@ def search(
         embed: texts to normalised vectors; the shipped embedder unless a test gives another.
 
     Raises:
-        CldError: a filter's value is not one there can be.
+        InvalidValue: a filter's value is not one there can be.
         MissingDependency: the embedding model is not installed.
         StoreError: the database cannot be read.
     """
@@ -146,7 +146,7 @@ def _moment(since: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(since)
     except ValueError:
-        raise CldError(f"{since!r} is no day: write it like 2026-05-01, or as a moment in ISO 8601") from None
+        raise InvalidValue(f"{since!r} is no day: write it like 2026-05-01, or as a moment in ISO 8601") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -156,7 +156,7 @@ def _kind(kind: str | None) -> EntryKind | None:
             return known
     if kind is None:
         return None
-    raise CldError(f"{kind!r} is no kind of entry; there are {', '.join(get_args(EntryKind))}")
+    raise InvalidValue(f"{kind!r} is no kind of entry; there are {', '.join(get_args(EntryKind))}")
 
 
 def shipped() -> Embed:

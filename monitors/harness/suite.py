@@ -36,7 +36,7 @@ __all__ = ["PREFIX", "HarnessSuite", "copy_suite", "entry_file", "read_harness_s
 PREFIX = "lm_eval: "
 """What an entry of [probes] suites begins with that names a task instead of a suite file."""
 
-INSTALL = "pip install -c constraints.txt 'cld[lm-eval]'"
+INSTALL = "pip install -c constraints.txt -e '.[lm-eval]'"
 MAX_FOLDER_BYTES = 200_000_000
 _CODE_KEYS = frozenset({"class", "hf_evaluate", "custom_dataset"})
 

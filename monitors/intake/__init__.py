@@ -24,7 +24,7 @@ from monitors.intake.guards import Refused, excerpt
 from monitors.intake.passages import split_passages
 from monitors.intake.shapes import as_content
 from monitors.intake.tables import TABLES, Row, read_rows
-from monitors.job import IntakeFile, IntakeResult, IntakeSpec, Quarantined
+from monitors.intake_job import IntakeFile, IntakeResult, IntakeSpec, Quarantined
 from monitors.sources.files import FileStamp, NotRegularFile, open_regular, stamp_of
 
 __all__ = ["FILE_TYPES", "IntakeJob", "intake"]

@@ -9,13 +9,14 @@ from agent.config import Config
 from agent.layout import Layout
 from agent.settings import load
 from agent.steps.measured import engine_settings
-from agent.store import Session, Store, cycles, decisions, deployment, measurements, pool, versions
+from agent.store import Session, Store, cycles, decisions, deployment, intakes, measurements, versions
 from agent.store.cycles import CycleState
 from agent.stores import open_store
 from learners.durable import write_manifest
 from learners.records import Kind, Record, record_id
 from learners.versions import VersionSpec, write_spec
-from monitors.job import IntakeFile, IntakeResult, Measurement
+from monitors.intake_job import IntakeFile, IntakeResult
+from monitors.job import Measurement
 from monitors.probes.suites import Suite
 
 
@@ -75,12 +76,12 @@ class Operated:
         contents = [{"text": f"fact {number}"} for number in range(count)]
         records = [Record(id=record_id(kind, c), source="inbox", kind=kind, content=c, origin="a") for c in contents]
         with self.store.write() as tx:
-            intake = pool.claim_intake(tx, "inbox", [("/inbox/a.txt", 10, 20)])
+            intake = intakes.claim(tx, "inbox", [("/inbox/a.txt", 10, 20)])
             file = IntakeFile(
                 path="/inbox/a.txt", size_bytes=10, mtime_ns=20, sha256="f" * 64, read=count, kept=count, duplicate=0,
                 quarantined=0,
             )  # fmt: skip
-            pool.record_intake(tx, intake.number, IntakeResult(files=(file,)), records, [])
+            intakes.record(tx, intake.number, IntakeResult(files=(file,)), records, [])
         return [record.id for record in records]
 
     def cycle_in(self, *states: CycleState, resume: str | None = None) -> str:

@@ -10,9 +10,9 @@ import pytest
 
 from agent.config import Source
 from agent.intake import Intake
-from agent.store import pool
+from agent.store import intakes, pool
 from learners.records import Record, record_id, write_records
-from monitors.job import IntakeFile, IntakeResult, IntakeSpec, Quarantined
+from monitors.intake_job import IntakeFile, IntakeResult, IntakeSpec, Quarantined
 from tests.agent.fake_jobs import BROKEN, Scene
 from tests.agent.operating import Operated
 
@@ -112,9 +112,9 @@ def test_an_intake_that_is_given_up_is_recorded_as_failed_and_its_files_quaranti
     scene.jobs.work["intake"] = BROKEN
     assert turns(Intake(scene.context), 0.0, 1.0, 2.0, 3.0) == [False] * 4
     with scene.world.store.read() as tx:
-        (item,) = pool.quarantine_listing(tx)
-        assert pool.open_intakes(tx) == []
-        total = pool.accounting(tx)["inbox"]
+        (item,) = intakes.quarantine_listing(tx)
+        assert intakes.open_listing(tx) == []
+        total = intakes.accounting(tx)["inbox"]
     assert item.origin.endswith("bomb.txt") and "planted" in item.reason
     assert (total.read, total.kept, total.quarantined) == (1, 0, 1)
     assert len(scene.log.of("intake.failed")) == 1 and len(scene.jobs.specs) == 1
@@ -125,7 +125,7 @@ def test_items_that_a_worker_refused_are_kept_with_the_reason(scene: Scene):
     scene.jobs.work["intake"] = refuse
     assert turns(Intake(scene.context), 0.0, 1.0) == [False, False]
     with scene.world.store.read() as tx:
-        assert [item.reason for item in pool.quarantine_listing(tx)] == ["it is no JSON"]
+        assert [item.reason for item in intakes.quarantine_listing(tx)] == ["it is no JSON"]
 
 
 def test_a_deferred_file_comes_again(scene: Scene):

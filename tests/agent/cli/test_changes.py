@@ -142,7 +142,7 @@ def test_standard_input_is_submitted_with_its_format(operated: Operated, cld: Cl
     assert path.suffix == ".md" and path.read_text() == "# Title\n"
 
 
-@pytest.mark.parametrize("words", [("submit", "-"), ("submit", "-", "--format", "exe"), ("submit", "x.pickle")])
+@pytest.mark.parametrize("words", [("submit", "-"), ("submit", "-", "--format", "exe"), ("submit", __file__)])
 def test_a_format_that_nobody_reads_is_refused_with_the_known_ones(
     operated: Operated, cld: Cld, words: tuple[str, ...]
 ):

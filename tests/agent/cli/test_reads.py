@@ -19,7 +19,7 @@ READS = [
     ("status",), ("cycle", "list"), ("cycle", "show", "c1"), ("plan", "show"), ("plan", "show", "c1"),
     ("history", "list"), ("history", "show", "v0"), ("history", "diff", "v0", "v1"), ("probe", "list"),
     ("probe", "matrix"), ("config", "show"), ("config", "check"), ("methods", "list"), ("methods", "show", "replay"),
-    ("doctor",), ("version",),
+    ("data", "list"), ("data", "quarantine"), ("doctor",), ("version",),
 ]  # fmt: skip
 
 
