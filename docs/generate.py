@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 _DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(_DOCS.parent))
@@ -32,10 +32,11 @@ _HEAD = """\
 
 <!-- Written by docs/generate.py from agent/cli: change the docstrings and help texts there. -->
 
-Every read takes `--json` and answers one JSON value with `as_of`, the moment it was read. Every change answers
-`{verb, target, outcome, message, data}`; `outcome` is `applied`, `would_apply` (with `--dry-run`), `already`, `refused`
-or `queued` (a busy daemon will take it up). Changes are safe to repeat. Errors go to standard error, with `--json` as
-`{error: {kind, message}}`; `kind` is the class in `agent/errors.py` in snake case.
+Every read takes `--json` and answers one JSON value with `as_of`, the moment it was read; `cld methods list` answers a
+plain list and `cld logs` an object a line. Every change answers `{verb, target, outcome, message, data}`; `outcome` is
+`applied`, `would_apply` (with `--dry-run`), `already`, `refused` or `queued` (a busy daemon will take it up). Changes
+are safe to repeat. Errors go to standard error, with `--json` as `{error: {kind, message}}`; `kind` is the class in
+`agent/errors.py` in snake case.
 
 Changes are rows in the database: a running daemon executes them, and without one the command does so itself. So every
 command works with the daemon down, except that `cld probe run` waits for it.
@@ -101,8 +102,11 @@ def _row(parameter: Any) -> str:
         return f"| `{_cell(_metavar(parameter))}` | {_cell(parameter.help)} |\n"
     default = parameter.default
     told = f" Default: `{default}`." if isinstance(default, (str, int, Path)) and not isinstance(default, bool) else ""
-    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-    return f"| `{', '.join(parameter.opts)}{value}` | {_cell(parameter.help)}{told if str(default) else ''} |\n"
+    kind = parameter.type_descriptor.annotation
+    closed = "|".join(get_args(kind)) if get_origin(kind) is Literal else ""
+    value = "" if parameter.is_flag else f" {parameter.metavar or closed or parameter.name.upper()}"
+    option = _cell(f"{', '.join(parameter.opts)}{value}")
+    return f"| `{option}` | {_cell(parameter.help)}{told if str(default) else ''} |\n"
 
 
 def _cell(text: str) -> str:
