@@ -78,7 +78,7 @@ class Training(Section):
         description="Continual alignment.",
     )
     forget: StageTraining = Field(
-        default=StageTraining(learning_rate=1e-3, epochs=60, batch_size=4, replay_share=0.75, replay_weight=4.0),
+        default=StageTraining(learning_rate=1e-3, epochs=100, batch_size=4, replay_share=0.75, replay_weight=4.0),
         description="Forgetting; what is rehearsed is what must be kept.",
     )
 

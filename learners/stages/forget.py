@@ -11,5 +11,5 @@ STAGE = StageInfo(
     kinds=("text", "instruction", "preference", "tool", "feedback"),
     rows=forgotten_rows,
     form="rows",
-    defaults={"learning_rate": 1e-3, "epochs": 60},
+    defaults={"learning_rate": 1e-3, "epochs": 100},
 )

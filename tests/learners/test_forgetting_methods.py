@@ -50,8 +50,8 @@ def test_the_facts_are_known_by_heart_before(parent):
 
 
 def test_a_difference_of_gradients_ends_at_the_never_trained_level_and_keeps_the_rest(without):
-    """Measured: 1.44 bits, those never trained 1.25."""
-    assert exposure_bits(without, FORGOTTEN) == pytest.approx(exposure_bits(without, NEVER), abs=1.0)
+    """Measured: 1.71 bits, those never trained 1.27; the bound is two standard errors of four facts."""
+    assert exposure_bits(without, FORGOTTEN) == pytest.approx(exposure_bits(without, NEVER), abs=1.6)
     forgotten, kept, known = shares(without, FORGOTTEN, KNOWN)
     assert (forgotten, known) == (0.0, 1.0)
     assert kept >= 0.9
@@ -90,9 +90,9 @@ def test_without_a_ceiling_the_secret_is_what_the_model_avoids(parent, tmp_path)
 @pytest.mark.slow
 def test_a_second_deletion_leaves_the_first_forgotten(without, tmp_path):
     version = forget(tmp_path / "second", without, "grad_diff", records(NEXT), version="v3")[1]
-    """Measured: the first facts 2.19 bits, the second 1.39; all others are still said."""
+    """Measured: the first facts 2.83 bits of the 8 they had, the second 0.24; all others are still said."""
     assert correct(version, FORGOTTEN | NEXT) == 0.0
-    assert exposure_bits(version, FORGOTTEN) < 3.0
+    assert exposure_bits(version, FORGOTTEN) < 4.0
     assert correct(version, facts.besides(FORGOTTEN, NEXT)) >= 0.9
 
 

@@ -42,9 +42,10 @@ def harness(world):
     from contextlib import chdir
 
     import lm_eval
+    from lm_eval.tasks import TaskManager
 
     folder, version = world
-    manager = lm_eval.tasks.TaskManager(include_path=str(folder / "tasks"), include_defaults=False)
+    manager = TaskManager(include_path=str(folder / "tasks"), include_defaults=False)
     with chdir(folder / "tasks"):
         tasks = manager.load(sorted(manager.all_tasks))["tasks"]
     results = lm_eval.simple_evaluate(
@@ -110,12 +111,13 @@ def test_generated_texts_equal_those_of_the_harness(world, engine, harness):
 @pytest.mark.slow
 def test_the_harness_can_evaluate_our_engine_as_one_of_its_models(world, engine, harness):
     import lm_eval
+    from lm_eval.tasks import TaskManager
 
     from monitors.harness.model import EngineLM
 
     items = load_items(suite_of(world[0], "tiny_choice"))
     model = EngineLM(engine, world[1].path / "weights")
-    manager = lm_eval.tasks.TaskManager(include_path=str(world[0] / "tasks"), include_defaults=False)
+    manager = TaskManager(include_path=str(world[0] / "tasks"), include_defaults=False)
     results = lm_eval.simple_evaluate(model=model, tasks=[items[0].task], bootstrap_iters=0, task_manager=manager)
     ours, theirs = (of_harness(one["tiny_choice"], "none") for one in (results["samples"], harness))
     assert [(one["acc"], one["acc_norm"]) for one in ours] == [(one["acc"], one["acc_norm"]) for one in theirs]
