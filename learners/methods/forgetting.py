@@ -71,6 +71,7 @@ def prepare(sources: Sources) -> Material:
     gone = {unlearning.key_of(row) for row in rows_of(sources, material.records)}
     again = {item.record.id for item in sources.memory.items if _same(sources, item.record, gone)}
     erase.records(sources.memory_folder, ids, {snapshots.key_of(record) for record in material.records})
+    erase.weights(sources.memory_folder)
     kept = _kept(sources, ids | again, gone)
     return replace(material, remembered=kept, forgotten=frozenset(ids | again))
 

@@ -1,7 +1,8 @@
 """What methods keep of records beside the replay memory, erased with the records that are to be forgotten.
 
-Owns no file: knows those in a version's `memory/` that hold words of records or their ids. Tensors that were estimated
-on many records, and definitions of tasks, stay. Called while a version is built.
+Owns no file: knows those in a version's `memory/` that hold words of records or their ids, and those that hold whole
+weights from before. Tensors that were estimated on many records, and definitions of tasks, stay. Called while a version
+is built.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import TypeVar
 
 from learners.parts import exemplars, pairs, rationales, snapshots, tasks
 
-__all__ = ["records"]
+__all__ = ["records", "weights"]
+
+_WEIGHTS = ("backbone", "before_anneal", "dense", "mask-*")
+"""Of `piggyback`, `infinite_lr` and `copal`, which go on from them; a parent of another method is started from anew."""
 
 _Value = TypeVar("_Value")
 
@@ -32,6 +36,13 @@ def records(folder: Path, ids: Container[str], documents: Container[str | None] 
     left = {name: [record for record in group if record.id not in ids] for name, group in groups.items()}
     if left != groups:
         exemplars.write(folder, left)
+
+
+def weights(folder: Path) -> None:
+    """Remove weights of earlier versions from a `memory/` folder that is being built: they know what is forgotten."""
+    for pattern in _WEIGHTS:
+        for file in folder.glob(f"{pattern}.safetensors"):
+            file.unlink()
 
 
 def _rewrite(

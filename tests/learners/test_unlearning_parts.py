@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch.nn.functional import log_softmax, logsigmoid
 
+from learners.methods import copal, infinite_lr, piggyback
 from learners.methods.contract import Moment, Step
 from learners.methods.eul import Divergence
 from learners.methods.grad_diff import Ascent
 from learners.methods.idk_dpo import IDK_ANSWERS, IdkPreference
 from learners.methods.npo import NegativePreference
 from learners.methods.simnpo import SimplePreference
-from learners.parts import erase, exemplars, extensions, pairs, rationales, snapshots, tasks, unlearning
+from learners.parts import erase, exemplars, extensions, keep, pairs, rationales, snapshots, tasks, unlearning
 from learners.parts.distill import Teacher
 from learners.parts.extensions.bottleneck import Kind
 from learners.parts.unlearning import Ceilings, digit_tokens, key_of, redrawn
@@ -226,3 +227,11 @@ def test_a_memory_that_does_not_name_a_record_stays_byte_for_byte(tmp_path):
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     erase.records(tmp_path, {"b"}, {"c"})
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_weights_from_before_a_deletion_go_and_what_was_estimated_stays(tmp_path):
+    names = [infinite_lr._NAME, piggyback._BACKBONE, copal._DENSE, "mask-0", "mask-1"]
+    for name in [*names, copal._IMPORTANCE]:
+        keep.write(tmp_path, name, {"weight": torch.ones(1)})
+    erase.weights(tmp_path)
+    assert [path.stem for path in tmp_path.iterdir()] == ["importance"]
