@@ -17,7 +17,6 @@ from agent.settings import load
 from agent.store import Store, cycles, deployment, intakes, verdicts, versions
 from agent.stores import store_url
 from learners.durable import verify
-from monitors.precision import native_dtype
 
 
 @pytest.mark.slow
@@ -25,7 +24,6 @@ from monitors.precision import native_dtype
 def test_the_demo_runs_a_cycle_of_each_stage_and_never_lets_the_harmful_batch_serve(tmp_path, monkeypatch):
     monkeypatch.setenv("CLD_LIMITS__THREADS", "1")
     monkeypatch.setenv("CLD_ENERGY__ENABLED", "false")  # the estimate takes seconds of every job; other tests have it
-    monkeypatch.setenv("CLD_TRAINING__PRECISION", native_dtype())  # what this processor is quickest in
     monkeypatch.setenv("CLD_CYCLE__BREAKER_AFTER", "10")  # a cautious gate must not end the demo early
     report_file = tmp_path / "demo-report.json"
     code = run(tmp_path / "root", report_file)
