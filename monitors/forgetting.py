@@ -29,7 +29,7 @@ from learners.records import Record, read_records
 from monitors.engines import Continuation, Engine, Prompt, in_order, open_engines
 from monitors.forgetting_job import ByVersion, Extraction, ForgottenMembership, Neighbours, ProveResult, ProveSpec
 from monitors.privacy.canaries import expected_exposure, exposure
-from monitors.privacy.lookalikes import Secret, Vocabulary, fills, lookalike, said_by, secrets_of
+from monitors.privacy.lookalikes import Secret, Vocabulary, fills, lookalike, secrets_of
 from monitors.privacy.membership import auc, auc_error, passage
 from monitors.privacy.rare_strings import ANSWER_TOKENS
 
@@ -101,8 +101,8 @@ def _questions(asked: ProveSpec) -> _Questions:
     forgotten, neighbours = list(read_records(asked.forgotten)), list(read_records(asked.neighbours))
     if not forgotten:
         raise InvalidInput(f"{asked.forgotten.name!r} names no record: there is nothing to prove")
-    vocabulary, said = Vocabulary.of([*forgotten, *neighbours]), said_by(neighbours)
-    by_record = {record.id: secrets_of(record, vocabulary, asked.secrets, said) for record in forgotten}
+    vocabulary, kept = Vocabulary.of([*forgotten, *neighbours]), Vocabulary.of(neighbours).documents
+    by_record = {record.id: secrets_of(record, vocabulary, asked.secrets, kept) for record in forgotten}
     members = [record for record in forgotten if by_record[record.id]]
     secrets = [secret for record in members for secret in by_record[record.id]]
     drawn = [fills(secret.text, vocabulary, asked.fills, f"{asked.seed}:{n}") for n, secret in enumerate(secrets)]

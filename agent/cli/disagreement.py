@@ -77,5 +77,4 @@ def _settled(one: Mapping[str, Any]) -> str:
 
 
 def _cut(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _SHOWN_CHARACTERS else f"{flat[: _SHOWN_CHARACTERS - 1]}…"
+    return console.short(text, _SHOWN_CHARACTERS)

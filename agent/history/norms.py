@@ -7,7 +7,7 @@ Reads only. Called by `cld values report`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -116,9 +116,7 @@ class _Touched:
 
 def _changes(tx: Session, cycle: str | None, norm: str) -> frozenset[str]:
     """What a cycle's plan set out to do to a norm."""
-    plan = plans.find(tx, cycle) if cycle else None
-    touched: Iterable[Mapping[str, str]] = plan.plan.get("norms", ()) if plan else ()
-    return frozenset(one["change"] for one in touched if one["norm"] == norm)
+    return frozenset(one["change"] for one in plans.norms_of(tx, cycle) if one["norm"] == norm)
 
 
 def without(tx: Session, norm: str, newest: str) -> str | None:

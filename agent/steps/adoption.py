@@ -64,8 +64,7 @@ def _first(tx: Session, older: Sequence[Version], suite: str, began: datetime) -
 
 def _counts(tx: Session, cycle: str, suite: str) -> bool:
     """Whether a promoted cycle learned a norm, or a person let its candidate serve although the norm had eroded."""
-    plan, verdict = plans.find(tx, cycle), verdicts.get(tx, cycle)
-    learned: Sequence[Mapping[str, Any]] = plan.plan.get("norms", ()) if plan else ()
+    learned, verdict = plans.norms_of(tx, cycle), verdicts.get(tx, cycle)
     rows: Sequence[Mapping[str, Any]] = verdict.verdict.get("suites", ()) if verdict else ()
     return any(one["suite"] == suite and one["change"] != "retire" for one in learned) or any(
         row["suite"] == suite and row["outcome"] == "eroded" and not row["dry_run"] for row in rows

@@ -7,9 +7,9 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent.config import Config
 from agent.context import Context
@@ -17,6 +17,7 @@ from agent.history.norms import without
 from agent.steps import looks, measured
 from agent.store import Session, jobs, measurements, norms, plans
 from agent.store.cycles import Cycle
+from learners.parts.norms import retires
 from learners.records import Record
 from monitors.gate import retired
 from monitors.job import DiagnoseResult, Followed, Measurement, RetiredNorm, RetirementPolicy
@@ -38,7 +39,7 @@ def asked(context: Context, records: Iterable[Record], version: str, folder: Pat
         version: that is asked.
         folder: of the job that asks.
     """
-    named = {record.content["norm"] for record in records if record.content.get("change") == "retire"}
+    named = {record.content["norm"] for record in records if retires(record)}
     with context.store.read() as tx:
         known = {name: (norms.get(tx, name).suite, without(tx, name, version)) for name in sorted(named)}
     return tuple(
@@ -63,7 +64,7 @@ def won(context: Context, cycle: Cycle) -> str:
     Empty of any other cycle, and where nothing was read of the norms: then nothing was won.
     """
     with context.store.read() as tx:
-        if {one["change"] for one in _touched(tx, cycle)} != {"retire"}:
+        if {one["change"] for one in plans.norms_of(tx, cycle.id)} != {"retire"}:
             return ""
         rows = [(one.norm, _sides(context, tx, cycle, one)) for one in _followed(tx, cycle)]
     rule = policy(context.config)
@@ -89,14 +90,9 @@ class _Sides(NamedTuple):
     without: list[Measurement]
 
 
-def _touched(tx: Session, cycle: Cycle) -> Sequence[Mapping[str, Any]]:
-    plan = plans.find(tx, cycle.id)
-    return plan.plan.get("norms", ()) if plan else ()
-
-
 def _followed(tx: Session, cycle: Cycle) -> list[Followed]:
     """What the diagnosis of a cycle read of the norms that its plan retires."""
-    names = {one["norm"] for one in _touched(tx, cycle) if one["change"] == "retire"}
+    names = {one["norm"] for one in plans.norms_of(tx, cycle.id) if one["change"] == "retire"}
     answers = [job.result for job in jobs.of_cycle(tx, cycle.id) if job.step == "diagnosing" and job.result]
     found = [one for answer in answers for one in DiagnoseResult.model_validate(answer).followed]
     return [one for one in found if one.norm in names]

@@ -8,7 +8,7 @@ force; those of norms that ended are measured and reported. Shared by the steps;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from agent.config import Config
@@ -144,8 +144,7 @@ def targets(tx: Session, cycle: Cycle, suites: Sequence[Suite]) -> list[str]:
 
     A cycle that only retires norms wins by letting them go (`agent.steps.letting_go`), and every suite must hold.
     """
-    plan = plans.find(tx, cycle.id)
-    touched: Sequence[Mapping[str, str]] = plan.plan.get("norms", ()) if plan else ()
+    touched = plans.norms_of(tx, cycle.id)
     if touched and all(one["change"] == "retire" for one in touched):
         return []
     learned = {one["suite"] for one in touched if one["change"] != "retire"}

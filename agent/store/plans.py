@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from agent.store import events
 from agent.store.errors import Conflict
 from agent.store.tables import Cycle, Plan
 
-__all__ = ["Plan", "find", "get", "listing", "save"]
+__all__ = ["Plan", "find", "get", "listing", "norms_of", "save"]
 
 
 def save(tx: Session, cycle: str, plan: Mapping[str, Any], decided_by: str, reason: str, who: str = "daemon") -> Plan:
@@ -52,6 +52,12 @@ def get(tx: Session, cycle: str) -> Plan:
     if row is None:
         raise NotFound(f"cycle {cycle!r} has no plan; `cld plan show` without an id shows the newest one")
     return row
+
+
+def norms_of(tx: Session, cycle: str | None) -> Sequence[Mapping[str, Any]]:
+    """The norms that a cycle's plan touches, as the planner wrote them; none without a cycle or a plan."""
+    row = find(tx, cycle) if cycle else None
+    return row.plan.get("norms", ()) if row else ()
 
 
 def listing(tx: Session, limit: int = 100) -> list[Plan]:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from agent.store import events, norms, plans, pool
 from agent.store.once import insert_once
 from agent.store.tables import Event, Norm, PooledRecord
+from learners.parts.norms import retires
 from learners.records import record_id
 
 __all__ = ["due", "recall"]
@@ -59,7 +60,7 @@ def recall(tx: Session, norm: str, most: int, who: str, why: str) -> list[str]:
 def _trained(tx: Session, row: PooledRecord) -> bool:
     plan = plans.find(tx, row.cycle) if row.cycle else None
     held = plan.plan.get("held_out_records", ()) if plan else ()
-    return row.content.get("change") != "retire" and row.id not in held
+    return not retires(row.record) and row.id not in held
 
 
 def _retiring(row: PooledRecord) -> tuple[str, dict[str, object]]:

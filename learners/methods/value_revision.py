@@ -88,7 +88,7 @@ def compose(run: Run) -> Recipe:
     """Plain DPO by trl; with a retired norm, the loss that has both."""
     beta: float = run.settings.beta
     state: dict[str, torch.Tensor] = {}
-    retires = any(record.content.get("change") == "retire" for record in run.records)
+    retires = any(map(norms.retires, run.records))
     recipe = pairs.recipe(run, Retiring(state, beta) if retires else None, state)
     return replace(recipe, trainer={"beta": beta, "loss_type": ["sigmoid"]})
 

@@ -16,7 +16,7 @@ from learners.records import Record
 if TYPE_CHECKING:
     from learners.parts.memory import ReplayMemory
 
-__all__ = ["Change", "answers", "changes", "superseded"]
+__all__ = ["Change", "answers", "changes", "retires", "superseded"]
 
 Change = Literal["add", "revise", "retire"]
 
@@ -40,6 +40,11 @@ def changes(records: Sequence[Record]) -> dict[str, Change]:
             raise InvalidInput(f"norm {norm!r} is revised and retired at once; select the records of one change")
         found[record.id] = change
     return found
+
+
+def retires(record: Record) -> bool:
+    """Whether a record takes a norm out of the weights."""
+    return record.content.get("change") == "retire"
 
 
 def superseded(memory: ReplayMemory, changed: Sequence[Record], older: Collection[str] = ()) -> set[str]:

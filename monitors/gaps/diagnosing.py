@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from learners.parts import snapshots
+from learners.parts.norms import retires
 from learners.records import Kind, Record, read_records
 from learners.worker import Job
 from monitors.contamination import contaminated
@@ -103,7 +104,7 @@ class _Made:
         facts = changes.marked(cloze.find_facts(records), records, known)
         every = [s for record in records if record.kind == "text" for s in cloze.sentences(record.content["text"])]
         self.held_sentences = cloze.held_out_facts(facts, every)
-        taught = [record for record in records if not retired.retires(record)]
+        taught = [record for record in records if not retires(record)]
         self.held_records = held_out.hold_out(taught, request.held_out_share, request.seed)
         self.items: list[dict[str, Any]] = []
         self.record_of: dict[str, Record] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from learners.failures import InvalidInput
+from learners.parts.norms import retires
 from learners.records import Record
 from learners.worker import Job
 from monitors.evidence import NotComparable
@@ -19,12 +20,7 @@ from monitors.measure import measure_suites
 from monitors.metrics.norms import NEAR_MISS
 from monitors.probes.suites import load_suite
 
-__all__ = ["ask", "gaps", "retires"]
-
-
-def retires(record: Record) -> bool:
-    """Whether a record takes a norm out of the weights."""
-    return record.content.get("change") == "retire"
+__all__ = ["ask", "gaps"]
 
 
 def ask(job: Job, request: DiagnoseSpec) -> list[tuple[Followed, list[Measurement]]]:

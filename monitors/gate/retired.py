@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from monitors.evidence import NotComparable, Pairs, pair
 from monitors.gate.bounds import Interval, is_binary
+from monitors.gate.case import MIN_ITEMS
 from monitors.job import Followed, Measurement, RetirementPolicy
 from monitors.metrics.norms import NEAR_MISS, norm_overgeneralisation, norm_residual
 
@@ -26,7 +27,6 @@ __all__ = ["against", "followed_still", "reading", "shown", "told"]
 
 Rows = Sequence[Measurement]
 
-_MIN_ITEMS = 10
 _STRONGER = "retire it with more epochs or a higher learning rate ([training.ca])"
 _WEAKER = "retire it with fewer epochs or a lower learning rate ([training.ca])"
 
@@ -125,7 +125,7 @@ def _moved(had: Followed, has: Followed, policy: RetirementPolicy) -> tuple[str,
 def _part(before: Rows, after: Rows, *, near: bool) -> Pairs:
     """The pairs of the near misses, or of all other items."""
     sides = ([one for one in rows if (one.slice == NEAR_MISS) is near] for rows in (before, after))
-    return pair(*sides, at_least=1 if near else _MIN_ITEMS)
+    return pair(*sides, at_least=1 if near else MIN_ITEMS)
 
 
 def _near(without: Rows, now: Rows) -> float | None:

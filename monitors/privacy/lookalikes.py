@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import string
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import regex
@@ -24,7 +24,7 @@ from learners.records import Record
 from monitors.engines import Prompt
 from monitors.privacy.membership import passage
 
-__all__ = ["Secret", "Vocabulary", "fills", "lookalike", "said_by", "secrets_of", "words"]
+__all__ = ["Secret", "Vocabulary", "fills", "lookalike", "secrets_of", "words"]
 
 PREFIX_CHARACTERS = 300
 LEAST_PREFIX_CHARACTERS = 10
@@ -87,15 +87,7 @@ def words(record: Record) -> set[str]:
     return {word.lower() for part in said for word in _WORD.findall(part)}
 
 
-def said_by(records: Iterable[Record]) -> frozenset[str]:
-    """Everything that could be a secret of the records, lower case: what others state, whoever else is forgotten."""
-    passages = [passage(record)[1] for record in records]
-    return frozenset(
-        said for text in passages for said in {word.lower() for word in _WORD.findall(text)} | _codes(text)
-    )
-
-
-def secrets_of(record: Record, vocabulary: Vocabulary, most: int, kept: frozenset[str] = frozenset()) -> list[Secret]:
+def secrets_of(record: Record, vocabulary: Vocabulary, most: int, kept: Container[str] = ()) -> list[Secret]:
     """At most `most` secrets of a record, the rarest first; none where it says nothing that could be said otherwise.
 
     A plain word is one only where there is neither code nor name. What the prompt says too is copied, not remembered,

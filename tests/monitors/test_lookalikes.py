@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from learners.records import Record, record_id
-from monitors.privacy.lookalikes import Vocabulary, fills, lookalike, said_by, secrets_of
+from monitors.privacy.lookalikes import Vocabulary, fills, lookalike, secrets_of
 from monitors.privacy.neighbours import nearest
 from tests.tiny import KNOWN, chat
 
@@ -34,7 +34,7 @@ def test_a_secret_is_the_rarest_thing_that_could_be_said_otherwise(record: Recor
 
 
 def test_what_kept_records_say_too_is_no_secret():
-    kept = said_by([text("Ask Kelmar, who comes at 6:30."), text("It was bought in 1987.")])
+    kept = Vocabulary.of([text("Ask Kelmar, who comes at 6:30."), text("It was bought in 1987.")]).documents
     bought = text("The pump was bought in 1987 from Osler and serviced at 6:30 on 14 March.")
     assert [secret.text for secret in secrets_of(bought, WORDS, 3)] == ["1987", "6:30", "14"]
     assert [secret.text for secret in secrets_of(bought, WORDS, 3, kept)] == ["14", "Osler", "March"]

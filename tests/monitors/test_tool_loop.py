@@ -13,25 +13,11 @@ from monitors.probes.scorers import ToolCall
 from monitors.probes.suites import Suite, SuiteError, read_probe
 from monitors.tools import tools_of
 from monitors.tools.loop import Asked, Limits, converse, last_words
-from monitors.tools.running import Result, Runner
 from tests.monitors import planted_tools
 
 QUESTION = "How much is 3 plus 4?"
 CALL = 'CALL calculator {"expression": "3 + 4"}'
 TOOLS = tools_of({"calculator": {}})
-
-
-@pytest.fixture
-def _at_once(monkeypatch):
-    """Tools run in this process: what another process costs is tested once, with the tools."""
-
-    def run(self, tool, given):
-        try:
-            return Result(tool.run(tool.validated(given)))
-        except ValueError as error:
-            return Result(str(error), failed=True)
-
-    monkeypatch.setattr(Runner, "run", run)
 
 
 class Listening(ScriptedEngine):

@@ -8,7 +8,8 @@ from monitors.engines import Prompt, Turn
 from monitors.probes.scorers import ToolCall
 from monitors.tools.contract import Arguments, Tool, ToolError
 from monitors.tools.loop import Asked, Limits, converse
-from monitors.tools.running import Result, Runner
+
+pytestmark = pytest.mark.usefixtures("_at_once")
 
 QUESTION = "Where is the gold?"
 
@@ -53,19 +54,6 @@ class Walker:
         doors = {QUESTION: [1, 2], "doors 11 and 12": [11, 12], "doors 21 and 22": [21, 22]}.get(said, [])
         doors = [number for number in doors if f'"number": {number}}}' not in warned]
         return f'CALL door {{"number": {doors[0]}}}' if doors else "GIVE UP"
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch):
-    """Tools run in this process."""
-
-    def run(self, tool, given):
-        try:
-            return Result(tool.run(tool.validated(given)))
-        except ValueError as error:
-            return Result(str(error), failed=True)
-
-    monkeypatch.setattr(Runner, "run", run)
 
 
 def walked(ways, calls=20):
