@@ -16,9 +16,9 @@ from agent.layout import Layout
 from agent.steps import measured
 from agent.store import Session, measurements, versions
 from learners.nearest import did_you_mean
-from monitors.harness.suite import HarnessSuite
 from monitors.hidden import Told, disguised, told
 from monitors.measure import key
+from monitors.probes.harness_suite import HarnessSuite
 from monitors.probes.suites import Suite, load_suite
 
 __all__ = ["HiddenReport", "compared", "report", "suite_of"]
@@ -90,5 +90,5 @@ def report(tx: Session, layout: Layout, config: Config, name: str, version_id: s
         version=version_id,
         parent=wanted[1] if wanted[1:] else None,
         unmeasured=len(open_),
-        told=None if open_ else told(rows[version_id], before),
+        told=None if open_ else told(rows[version_id], before, {probe.id: probe.chance for probe in suite.items}),
     )

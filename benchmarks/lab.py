@@ -78,10 +78,12 @@ def base_version(source: str, folder: Path) -> Path:
 
     Args:
         source: the embedded model's name, a folder with a model, or a version folder, which is used as it is.
-        folder: where an imported model becomes `versions/v0`.
+        folder: where the embedded model becomes `versions/v0`, and every other one so in a folder of its own.
     """
     if (Path(source) / "version.json").is_file():
         return Path(source)
+    own = f"{Path(source).name}-{hashlib.sha256(str(Path(source).resolve()).encode()).hexdigest()[:8]}"
+    folder = folder if source == EMBEDDED else folder / own
     destination = folder / "versions" / BASE
     if not destination.exists():
         job = _job(folder / "import", "import")

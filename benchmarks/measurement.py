@@ -3,7 +3,7 @@
 Both answer the same requests of the same tasks, built by the harness, with the same weights in the same number format
 and threads, in one process, taking turns. Three kinds of items: multiple choice after five worked examples, written
 answers after four, and the likelihood of a last word. Answers are compared item by item, for speed is worth nothing
-where they differ. Each timing is stored as soon as it is there; what is stored already is not timed again.
+where they differ. A turn of both is stored as soon as it is there; what is stored already is not timed again.
 
     seconds       wall clock of one turn over all items of a kind, tokenization included
     CPU seconds   of this process; on a busy machine they tell more than the wall clock
@@ -29,6 +29,7 @@ from rich.table import Table
 
 from benchmarks import pages
 from benchmarks.lab import EMBEDDED, base_version
+from learners.durable import write_atomic
 from monitors.precision import native_dtype
 
 __all__ = ["Comparison", "Timing", "compare", "main", "section", "write_tasks"]
@@ -175,22 +176,19 @@ def _measure(
     backends = dict(zip(_BACKENDS, (_ours(version, dtype), _theirs(version, dtype, batch)), strict=True))
     for kind, requests, documents in _requests(items):
         for turn in range(turns):
+            taken = {one.backend for one in stored.timings if (one.kind, one.turn) == (kind, turn)}
+            if kind in stored.equal and taken == set(_BACKENDS):
+                continue
+            timings: list[Timing] = []
             answers: dict[Backend, list[Any]] = {}
             for name in _BACKENDS if turn % 2 == 0 else _BACKENDS[::-1]:
-                if any((one.kind, one.backend, one.turn) == (kind, name, turn) for one in stored.timings):
-                    continue
                 timing, answers[name] = _timed(kind, name, turn, documents, backends[name], requests)
-                stored.timings.append(timing)
-                path.write_text(stored.model_dump_json(indent=1), encoding="utf-8")
+                timings.append(timing)
                 console.print(f"{kind}, turn {turn + 1}, {name}: {timing.seconds:.1f} s")
-            if len(answers) == len(_BACKENDS):
-                alike = [
-                    _alike(ours, theirs, TOLERANCE[dtype])
-                    for ours, theirs in zip(answers["cld"], answers["harness"], strict=True)
-                ]
-                per_item = len(requests) // documents
-                stored.equal[kind] = sum(all(alike[n * per_item : (n + 1) * per_item]) for n in range(documents))
-                path.write_text(stored.model_dump_json(indent=1), encoding="utf-8")
+            # Both at once: a turn of which one half was kept would never have its answers compared.
+            stored.timings += timings
+            stored.equal[kind] = _equal_items(answers["cld"], answers["harness"], documents, TOLERANCE[dtype])
+            write_atomic(path, stored.model_dump_json(indent=1))
 
 
 Answering = Callable[[Sequence[Any]], list[Any]]
@@ -243,6 +241,13 @@ def _timed(
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     timing = Timing(kind=kind, backend=name, turn=turn, items=documents, seconds=seconds, cpu_seconds=cpu_seconds)
     return timing, answers
+
+
+def _equal_items(ours: Sequence[Any], theirs: Sequence[Any], documents: int, tolerance: float) -> int:
+    """On how many documents both answered all requests alike."""
+    alike = [_alike(one, other, tolerance) for one, other in zip(ours, theirs, strict=True)]
+    each = len(alike) // documents
+    return sum(all(alike[number * each : (number + 1) * each]) for number in range(documents))
 
 
 def _alike(ours: Any, theirs: Any, tolerance: float) -> bool:

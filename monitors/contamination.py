@@ -56,7 +56,7 @@ def contaminated(
     """The items of `suites` that `records` give away, each once, with the record that does so most.
 
     Args:
-        suites: a task of lm-evaluation-harness has no items unless they are listed (`monitors.harness.listing`).
+        suites: a task of lm-evaluation-harness has no items unless they are listed (`monitors.probes.harness_listing`).
         records: what training may read.
         embed: texts to normalised vectors [n, d].
     """
@@ -74,7 +74,7 @@ def units(record: Record) -> Iterator[str]:
     if record.kind == "text":
         yield content["text"]
         return
-    for part in ("messages", "prompt", "chosen", "rejected"):
+    for part in ("messages", "prompt", "chosen", "rejected", "completion"):
         for turn in content.get(part) or ():
             yield _spoken(turn)
     if why := content.get("rationale"):

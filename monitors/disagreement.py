@@ -45,8 +45,9 @@ class Answer:
     """A disputed answer.
 
     Attributes:
-        p_value: Fisher's exact test, two-sided, of the two groups that are furthest apart: how often groups that agree
-            would differ as much by chance. Few judgements prove little; they are disputed all the same.
+        p_value: the least of Fisher's exact tests, two-sided, of every two groups, times their number (Bonferroni): at
+            most how often groups that agree would differ as much by chance. Few judgements prove little; they are
+            disputed all the same.
     """
 
     text: str
@@ -169,9 +170,9 @@ def _answer(judged: _Judged) -> Answer:
     from scipy.stats import fisher_exact
 
     sides = tuple(_side(group, *counts) for group, counts in sorted(judged.groups.items()))
-    apart = max(combinations(sides, 2), key=lambda pair: abs(_share(pair[0]) - _share(pair[1])))
-    test: Any = fisher_exact([[side.wanted, side.judged - side.wanted] for side in apart])
-    return Answer(judged.text, sides, float(test.pvalue))
+    pairs = [[[side.wanted, side.judged - side.wanted] for side in pair] for pair in combinations(sides, 2)]
+    tests: list[Any] = [fisher_exact(pair) for pair in pairs]
+    return Answer(judged.text, sides, min(1.0, len(tests) * min(float(test.pvalue) for test in tests)))
 
 
 def _side(group: str, against: int, wanted: int) -> Side:
@@ -179,7 +180,3 @@ def _side(group: str, against: int, wanted: int) -> Side:
 
     bounds: Any = binomtest(wanted, against + wanted).proportion_ci(_CONFIDENCE, method="exact")
     return Side(group, wanted, against + wanted, float(bounds.low), float(bounds.high))
-
-
-def _share(side: Side) -> float:
-    return side.wanted / side.judged

@@ -31,7 +31,7 @@ from monitors.forgetting_job import ByVersion, Extraction, ForgottenMembership, 
 from monitors.privacy.canaries import expected_exposure, exposure
 from monitors.privacy.lookalikes import Secret, Vocabulary, fills, lookalike, secrets_of
 from monitors.privacy.membership import auc, auc_error, passage
-from monitors.privacy.rare_strings import ANSWER_TOKENS
+from monitors.privacy.rare_strings import ANSWER_TOKENS, says
 
 if TYPE_CHECKING:
     from learners.worker import Job
@@ -150,7 +150,7 @@ def _means(engine: Engine, pairs: Sequence[tuple[Prompt, Continuation]]) -> list
 def _said(engine: Engine, secrets: Sequence[Secret]) -> list[bool]:
     answers = engine.generate([secret.prompt for secret in secrets], [ANSWER_TOKENS] * len(secrets))
     said = in_order(answers, len(secrets))
-    return [secret.text.lower() in text.lower() for secret, text in zip(secrets, said, strict=True)]
+    return [says(text, secret.text) for secret, text in zip(secrets, said, strict=True)]
 
 
 def _result(asked: ProveSpec, questions: _Questions, found: Sequence[_Findings], seconds: float) -> ProveResult:

@@ -9,7 +9,8 @@ rehearsal or a format brings it back. One that nothing brings back is erased: it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from monitors.job import Measurement
@@ -33,6 +34,8 @@ class Told:
         in_disguise: mean score of each disguise.
         recoverable: mean over items of the best score in any disguise minus that as asked.
         hidden: items failed as asked and solved in a disguise -> that disguise, the best one.
+        by_chance: how many of the failed items guessing alone solves in one disguise or another, in the mean. Of four
+            choices in four disguises that is two in three, so as many hidden items say nothing.
         erased: items failed in every form; where a version is given to compare with, only those that it solves.
     """
 
@@ -41,6 +44,7 @@ class Told:
     in_disguise: dict[str, float]
     recoverable: float
     hidden: dict[str, str]
+    by_chance: float
     erased: tuple[str, ...]
 
 
@@ -66,11 +70,14 @@ def disguised(suite: Suite, *, prefix: str = "") -> Suite:
     )  # fmt: skip
 
 
-def told(after: Iterable[Measurement], before: Iterable[Measurement] = ()) -> Told | None:
+def told(
+    after: Iterable[Measurement], before: Iterable[Measurement] = (), chance: Mapping[str, float] | None = None
+) -> Told | None:
     """Read the measurements of a disguised suite on one version; None where no item was measured as asked.
 
     Args:
         before: of the version that it is compared with, if any: what that one failed as asked was not lost since.
+        chance: score that guessing earns of a disguised item, by its id; 0 where none is given.
     """
     now, then = _by_item(after), _by_item(before)
     if not now:
@@ -85,8 +92,14 @@ def told(after: Iterable[Measurement], before: Iterable[Measurement] = ()) -> To
         in_disguise={name: _mean(scores[name] for scores in now.values()) for name in names if name != "plain"},
         recoverable=_mean(scores[best[item]] - scores["plain"] for item, scores in now.items()),
         hidden=hidden,
+        by_chance=sum(_guessed(item, now[item], chance or {}) for item in failed),
         erased=tuple(item for item in failed if item not in hidden),
     )
+
+
+def _guessed(item: str, disguises: Iterable[str], chance: Mapping[str, float]) -> float:
+    """How likely guessing solves an item in a disguise."""
+    return 1 - math.prod(1 - chance.get(f"{item}:{name}", 0.0) for name in disguises if name != "plain")
 
 
 def _was_solved(item: str, then: dict[str, dict[str, float]]) -> bool:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from learners.failures import Diverged, InvalidInput
 from monitors.engines import Engine, Likelihood, open_engines
 from monitors.harness.items import HarnessItem, answered, load_items
-from monitors.harness.suite import HarnessSuite
 from monitors.job import EngineSettings, Measurement, MeasureResult, MeasureSpec, VersionRef
+from monitors.probes.harness_suite import HarnessSuite
 from monitors.probes.probe import Answers, Asks, Probe, Score
 from monitors.probes.scorers.judge_panel import verdicts
 from monitors.probes.suites import Suite, SuiteError, load_suite

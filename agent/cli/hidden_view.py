@@ -41,7 +41,8 @@ def _show(found: HiddenReport, told: Told | None) -> None:
     console.say(f"{found.suite} on {found.version}: {told.as_asked:.3f} as asked, {told.items} items")
     console.table(("disguise", "score"), [(name, f"{score:.3f}") for name, score in told.in_disguise.items()], empty="")
     console.say(f"the best disguise of each item gains {told.recoverable:.3f}")
-    console.say(f"hidden{since}: {len(told.hidden)} items, which rehearsal or a format may bring back")
+    guessed = f"guessing alone solves {told.by_chance:.1f} so"
+    console.say(f"hidden{since}: {len(told.hidden)} items, which rehearsal or a format may bring back ({guessed})")
     for item, name in told.hidden.items():
         console.say(f"  {item} ({name})")
     console.say(f"erased{since}: {len(told.erased)} items, which have to be learned again")

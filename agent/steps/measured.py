@@ -16,12 +16,12 @@ from agent.layout import Layout
 from agent.store import deployment, measurements, norms, plans, versions
 from agent.store.columns import now
 from agent.store.cycles import Cycle
-from monitors.harness.listing import copy_listing
-from monitors.harness.suite import PREFIX, copy_suite, entry_file
 from monitors.job import EngineSettings, Measurement, ReviseSettings, VersionRef
 from monitors.measure import key
 from monitors.precision import native_dtype
-from monitors.probes.suites import Suite, load_suite, shipped_suites
+from monitors.probes.harness_listing import copy_listing
+from monitors.probes.harness_suite import PREFIX, entry_file
+from monitors.probes.suites import Suite, copy_suite, load_suite, shipped_suites
 
 __all__ = [
     "compared_versions",

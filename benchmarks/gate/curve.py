@@ -41,7 +41,8 @@ def draw(points: Sequence[Point], path: Path, tolerance: float) -> None:
         axis.set_title(world, fontsize=9)
         axis.set_xlabel("true loss of the mean score")
         axis.set_ylim(-0.02, 1.02)
-    axes.flat[0].set_ylabel("share of 1,000 judgements")
+    judgements = points[0].promote + points[0].hold + points[0].reject
+    axes.flat[0].set_ylabel(f"share of {judgements:,} judgements")
     axes.flat[0].legend(fontsize=8)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.gate.definitions import Expected, Pair
 from benchmarks.gate.material import Material, material
 from benchmarks.gate.truth import Known, known
-from benchmarks.lab import BASE, Lab, Learned, base_version, digest_of
+from benchmarks.lab import BASE, EMBEDDED, Lab, Learned, base_version, digest_of
 from learners.durable import write_atomic
 from learners.job import JobRequest
 from learners.worker import Job
@@ -85,10 +85,14 @@ class Bench:
             pairs: in an order in which each finds what it needs.
             draws: bootstrap draws of the items of each pair.
             fresh: forget earlier results.
+
+        Raises:
+            ValueError: the folder holds results of another model.
         """
         if fresh:
             for name in ("lab", "measurements", "trained"):
                 shutil.rmtree(self.folder / name, ignore_errors=True)
+        self._claim()
         made: dict[str, Pair] = {}
         found: list[PairResult] = []
         for pair in pairs:
@@ -96,6 +100,18 @@ class Bench:
             found.append(self._result(pair, made, draws))
             self.say(f"{pair.name}: expected {pair.expected}, the gate says {found[-1].verdict}")
         return found
+
+    def _claim(self) -> None:
+        """Stored results bear the names of versions alone, so a folder is of one model."""
+        file = self.folder / "model.txt"
+        stored = file.read_text(encoding="utf-8") if file.exists() else EMBEDDED
+        if stored != self.model and (self.folder / "measurements").exists():
+            raise ValueError(
+                f"{str(self.folder)!r} holds results of {stored!r}, not of {self.model!r}: name another folder with "
+                "--out, or forget them with --fresh"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, self.model)
 
     def _result(self, pair: Pair, made: dict[str, Pair], draws: int) -> PairResult:
         given = _material(pair, made)

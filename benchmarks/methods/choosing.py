@@ -14,7 +14,7 @@ from benchmarks.methods.lacking import lacking
 from benchmarks.methods.report import described, own_standings
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import PLAIN
-from benchmarks.methods.standings import TOLERANCE, keeping_up
+from benchmarks.methods.standings import TOLERANCE, keeping_up, other_orders
 from learners.methods.info import InformationKind, MethodInfo, Need, ServingForm
 
 __all__ = ["page"]
@@ -75,11 +75,12 @@ def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
     rows = [row for row in own_standings(found) if row.method in known]
     able = keeping_up(rows, found.setup.stage)
     behind = sorted((row for row in rows if row not in able), key=lambda row: -row.learning_accuracy)
-    plain = next(row for row in rows if row.method == PLAIN[found.setup.stage])
+    plain = next((row.seconds for row in rows if row.method == PLAIN[found.setup.stage]), None)
     cells = [
         (
             f"`{row.method}`", "yes" if row in able else "no", f"{row.learning_accuracy:.3f}", f"{row.forgetting:.3f}",
-            f"{row.seconds / plain.seconds:.1f}x", ", ".join(known[row.method].needs), known[row.method].serving_form,
+            f"{row.seconds / plain:.1f}x" if plain else "-", ", ".join(known[row.method].needs),
+            known[row.method].serving_form,
         )
         for row in (*able, *behind)
     ]  # fmt: skip
@@ -97,7 +98,10 @@ def _not_comparable(found: Comparison) -> str:
     """What was measured and is not ranked, and why."""
     shown, lacks = {result.method for result in found.results}, lacking(found.setup)
     lines = "".join(f"- `{name}`: {lack.why}\n" for name, lack in sorted(lacks.items()) if name in shown)
-    return f"Measured, and not ranked, because these tasks lack what it needs:\n\n{lines}\n" if lines else ""
+    uneven = _names(other_orders(found.results, found.setup.stage))
+    orders = f"Measured in other orders than plain training, and not ranked: {uneven}.\n\n"
+    told = f"Measured, and not ranked, because these tasks lack what it needs:\n\n{lines}\n" if lines else ""
+    return told + (orders if uneven != "none" else "")
 
 
 def _by_limits(known: Mapping[str, MethodInfo]) -> str:
@@ -113,7 +117,7 @@ def _by_limits(known: Mapping[str, MethodInfo]) -> str:
 
 
 def _unmeasured(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison]) -> str:
-    seen = {row.method for found in comparisons for row in own_standings(found)}
+    seen = {one.method for found in comparisons for one in found.results if one.method not in lacking(found.setup)}
     thin = {name: info.planned_on for name, info in sorted(known.items()) if info.planned_on and name not in seen}
     without = _names(name for name, info in known.items() if name not in {*seen, *thin} and not info.experimental)
     few = "".join(f"- `{name}`: {told}\n" for name, told in thin.items())

@@ -17,7 +17,7 @@ from benchmarks.methods.ca_standings import aligned
 from benchmarks.methods.lacking import Lack, lacking
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import PLAIN, Setup
-from benchmarks.methods.standings import METRICS, Standing, best, standings
+from benchmarks.methods.standings import METRICS, Standing, best, other_orders, standings
 from learners.methods import methods
 
 __all__ = ["as_json", "described", "own_standings", "section", "tables", "verdict"]
@@ -127,9 +127,9 @@ def as_json(found: Comparison, command: str) -> dict[str, Any]:
 
 
 def own_standings(found: Comparison) -> list[Standing]:
-    """Rows of the methods whose numbers are their own, and of the references."""
-    lacks = lacking(found.setup)
-    return [row for row in standings(found.results) if row.method not in lacks]
+    """Rows of the methods whose numbers can be compared with plain training's, and of the references."""
+    apart = {*lacking(found.setup), *other_orders(found.results, found.setup.stage)}
+    return [row for row in standings(found.results) if row.method not in apart]
 
 
 def _rows(found: Comparison) -> list[tuple[str, ...]]:
@@ -146,7 +146,11 @@ def _not_comparable(found: Comparison) -> str:
         ("(*) Not comparable here", [name for name in lacks if name in shown]),
         ("Left out", [name for name, lack in lacks.items() if name not in shown and not lack.runs]),
     ]
-    return " ".join(f"{head}: {_reasons(lacks, names)}." for head, names in told if names)
+    reasons = [f"{head}: {_reasons(lacks, names)}." for head, names in told if names]
+    if uneven := other_orders(found.results, found.setup.stage):
+        names = ", ".join(f"`{name}`" for name in uneven)
+        reasons.append(f"Not ranked, since they learned other orders than `{PLAIN[found.setup.stage]}`: {names}.")
+    return " ".join(reasons)
 
 
 def _reasons(lacks: Mapping[str, Lack], names: Sequence[str]) -> str:

@@ -15,7 +15,10 @@ from benchmarks.methods.setup import PLAIN, REFERENCES, RunResult
 from learners.job import Stage
 from monitors.metrics import ScoreMatrix, average_accuracy_curve, summary
 
-__all__ = ["METRICS", "Best", "Spread", "Standing", "best", "curve", "keeping_up", "lasting", "spread", "standings"]
+__all__ = [
+    "METRICS", "Best", "Spread", "Standing", "best", "curve", "keeping_up", "lasting", "other_orders", "spread",
+    "standings",
+]  # fmt: skip
 
 METRICS = ("acc", "bwt_gem", "fwt_gem", "forgetting_since_learned", "learning_accuracy", "plasticity")
 """Shown of each method, as `monitors.metrics.METRICS` names them."""
@@ -115,6 +118,18 @@ def keeping_up(rows: Sequence[Standing], stage: Stage) -> list[Standing]:
         return []
     able = [row for row in measured if row.learning_accuracy >= plain.learning_accuracy - TOLERANCE]
     return sorted(able, key=lambda row: row.forgetting)
+
+
+def other_orders(results: Sequence[RunResult], stage: Stage) -> list[str]:
+    """Methods that did not learn the very orders that plain training did: their means are over other sequences.
+
+    Orders differ by more than methods do, so such a mean is not compared with plain training's.
+    """
+    orders: dict[str, set[int]] = {}
+    for result in results:
+        orders.setdefault(result.method, set()).add(result.order)
+    plain = orders.get(PLAIN[stage])
+    return [name for name, own in orders.items() if plain is not None and name not in REFERENCES and own != plain]
 
 
 def _standing(method: str, results: Sequence[RunResult]) -> Standing:

@@ -6,7 +6,7 @@ view, so that what is measured is knowledge of the fact and not memory of the wo
 training and is probed in question form alone, whose words no training view contains.
 
 What this does not cover: facts spread over several sentences, answers in the middle of a sentence, and languages that
-do not write names with capitals. Such documents get a perplexity probe instead (`monitors.gaps.held_out`).
+do not write names with capitals. Of such documents nothing is asked.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'])|\n+")
 _CHOICES = 4
 _TOPIC_SHARE = 0.3
+_FILLERS: Final = ("Northfield", "Anna Keller", "Silver Path")
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,8 @@ def _wrong_answers(fact: Fact, facts: Sequence[Fact], chooser: random.Random) ->
         wrong = [f"{answer.split(' ')[0]} {unit}" for answer in wrong]
     while fact.shape != "name" and len(set(wrong) - {fact.answer}) < _CHOICES - 1:
         wrong.append(_nearby(fact.answer, chooser))
-    fillers = ["Northfield", "Anna Keller", "Silver Path"]
-    return (list(dict.fromkeys(answer for answer in wrong if answer != fact.answer)) + fillers)[: _CHOICES - 1]
+    different = dict.fromkeys([*wrong, *_FILLERS])
+    return [answer for answer in different if answer != fact.answer][: _CHOICES - 1]
 
 
 def _nearby(answer: str, chooser: random.Random) -> str:

@@ -1,7 +1,7 @@
 """The diagnosing worker: make probes from what is new, ask them of the version, name the gaps.
 
 Handler `diagnose` of `python -m monitors`. It leaves `probes.yaml` (a suite of role target), `measurements.jsonl`, the
-items of every task of lm-evaluation-harness (`monitors.harness.listing`) and the `DiagnoseResult`.
+items of every task of lm-evaluation-harness (`monitors.probes.harness_listing`) and the `DiagnoseResult`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from monitors.gaps import changes, cloze, held_out, retired
 from monitors.gaps.clusters import Failure, find_gaps
 from monitors.gate.looks import chosen
 from monitors.harness.items import load_items
-from monitors.harness.listing import write_listing
-from monitors.harness.suite import HarnessSuite
 from monitors.job import DiagnoseResult, DiagnoseSpec, InformationKind, Measurement
 from monitors.measure import key, measure_suites
+from monitors.probes.harness_listing import write_listing
+from monitors.probes.harness_suite import HarnessSuite
 from monitors.probes.suites import Suite, load_suite
 from monitors.probes.text import refuses
 

@@ -1,9 +1,9 @@
 """Probes from new examples: a share of them is held out of training and asked instead.
 
 What is asked follows from the kind: a tool call must come out as it stands, a short answer must match, a long answer
-must be more likely than other examples' answers. A preference for refusing, or against it, is asked by generation; of
-any other pair the chosen side must be more likely. An answer that people approved must be likely, one that they
-disapproved unlikely.
+must be more likely than other examples' answers, or likely where all give the same one. A preference for refusing, or
+against it, is asked by generation; of any other pair the chosen side must be more likely. An answer that people
+approved must be likely, one that they disapproved unlikely.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ def _instruction(record: Record, others: Sequence[Record], seed: int) -> dict[st
     if len(text.split()) <= _SHORT_WORDS:
         return {**_asked(prompt), "scorer": "match", "mode": "exact", "answer": [text]}
     wrong = {other.content["messages"][-1]["content"] for other in others} - {text}
+    if not wrong:
+        return {**_asked(prompt), "scorer": "approval", "answer": text, "wanted": True}
     chooser = random.Random(f"{seed}{record.id}")  # noqa: S311
     choices = [text, *chooser.sample(sorted(wrong), min(len(wrong), _CHOICES - 1))]
     chooser.shuffle(choices)

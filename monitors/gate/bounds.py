@@ -6,7 +6,10 @@ Owns the choice between two methods, by one rule: scores that are all 0 or 1 are
   McNemar's test no longer refuses "the true difference is d" (Tango, Statistics in Medicine 17, 1998: the score test
   for a paired difference, which at d = 0 is McNemar's statistic). Unlike a bootstrap they know that few items prove
   little: with no item changed they are +-z^2 / (n + z^2), not zero. The p-value beside them is McNemar's exact one.
-- *Graded scores, or the mean over several suites.* Percentile bounds of the paired bootstrap (`monitors.metrics`).
+  Of the mean over several suites the bounds are put together from each suite's own by the method of variance estimates
+  recovery (Zou, Huang and Zhang, Computational Statistics and Data Analysis 53, 2009): a bootstrap within suites of one
+  item each, or of items that all changed alike, has no spread at all.
+- *Graded scores.* Percentile bounds of the paired bootstrap (`monitors.metrics`).
 
 Both are one-sided at `confidence` each. Decides nothing. Called by `comparison`, `deltas` and `judging`.
 """
@@ -23,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from monitors.metrics import bootstrap_interval
 
-__all__ = ["Interval", "Test", "exact_mcnemar", "is_binary", "score_bounds"]
+__all__ = ["Interval", "Test", "exact_mcnemar", "is_binary", "no_closer", "score_bounds"]
 
 Test = Literal["mcnemar", "bootstrap"]
 
@@ -46,15 +49,25 @@ class Interval(BaseModel):
             seed: equal seeds and numbers give equal bounds.
             binary: whether all scores are 0 or 1 (`is_binary`).
         """
-        if binary and len(groups) == 1:
-            won, lost = _changed(groups[0])
-            return score_bounds(won, lost, len(groups[0]), self.confidence)
+        if binary:
+            return _recovered([(*_changed(group), len(group)) for group in groups], self.confidence)
         return bootstrap_interval(groups, confidence=self.confidence, resamples=self.resamples, seed=seed)
 
     @property
     def quantile(self) -> float:
         """The normal quantile of `confidence`."""
         return NormalDist().inv_cdf(self.confidence)
+
+
+def no_closer(bounds: tuple[float, float], estimate: float, floors: Sequence[float]) -> tuple[float, float]:
+    """The bounds, moved out to where A/A noise alone puts those of a mean over suites.
+
+    Args:
+        bounds: (low, high) of `estimate`.
+        floors: per suite, the half-width that noise alone gives its difference.
+    """
+    floor = math.hypot(*floors) / len(floors)
+    return min(bounds[0], estimate - floor), max(bounds[1], estimate + floor)
 
 
 def is_binary(*sides: Sequence[float]) -> bool:
@@ -92,6 +105,20 @@ def score_bounds(won: int, lost: int, items: int, confidence: float) -> tuple[fl
     low = _root(lambda d: _statistic(won, lost, items, d) - quantile, -1.0, estimate)
     high = _root(lambda d: _statistic(won, lost, items, d) + quantile, estimate, 1.0)
     return low, high
+
+
+def _recovered(suites: Sequence[tuple[int, int, int]], confidence: float) -> tuple[float, float]:
+    """Bounds of the mean over suites of (won - lost) / items, from (won, lost, items) of each.
+
+    The estimate less the root of the summed squares of what each suite's lower bound lies below its own estimate, over
+    the number of suites; and so above. Of one suite these are its score bounds.
+    """
+    means = [(won - lost) / items for won, lost, items in suites]
+    bounds = [score_bounds(won, lost, items, confidence) for won, lost, items in suites]
+    below = math.hypot(*(mean - low for mean, (low, _) in zip(means, bounds, strict=True)))
+    above = math.hypot(*(high - mean for mean, (_, high) in zip(means, bounds, strict=True)))
+    estimate = sum(means) / len(means)
+    return estimate - below / len(means), estimate + above / len(means)
 
 
 def _statistic(won: int, lost: int, items: int, difference: float) -> float:

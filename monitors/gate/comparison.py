@@ -14,7 +14,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from monitors.evidence import Pairs
-from monitors.gate.bounds import Interval, Test, exact_mcnemar, is_binary
+from monitors.gate.bounds import Interval, Test, exact_mcnemar, is_binary, no_closer
 from monitors.job import Role
 from monitors.metrics import delta_per_slice
 
@@ -105,9 +105,9 @@ def compare_numbers(pairs: Pairs, against: Against, terms: Terms) -> SuiteCompar
     """Compare scores by the must-hold rule, whatever they can show."""
     differences = pairs.differences
     delta, binary = _mean(differences), is_binary(pairs.before, pairs.after)
-    low, high = terms.interval.of([differences], f"{pairs.suite} {against}", binary=binary)
     floor = terms.interval.quantile * terms.spread / math.sqrt(len(differences))
-    low, high = min(low, delta - floor), max(high, delta + floor)
+    bounds = terms.interval.of([differences], f"{pairs.suite} {against}", binary=binary)
+    low, high = no_closer(bounds, delta, [floor])
     p_loss = exact_mcnemar(differences) if binary else None
     within = terms.by_estimate and delta >= -terms.tolerance
     outcome = "pass" if within else must_hold(delta, low, high, terms.tolerance)

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from monitors.evidence import Pairs
-from monitors.gate.bounds import is_binary
+from monitors.gate.bounds import is_binary, no_closer
 from monitors.gate.comparison import Against, Outcome, SuiteComparison, must_hold
 from monitors.gate.policy import GatePolicy
 from monitors.job import Role
@@ -88,8 +88,9 @@ def role_delta(name: DeltaName, against: Against, held: Sequence[Held], policy: 
         return told.model_copy(update={"outcome": "blind"})
     groups = [pairs.differences for _, pairs in seen]
     binary = all(is_binary(pairs.before, pairs.after) for _, pairs in seen)
-    low, high = policy.interval(max(one.looks for one, _ in seen)).of(groups, f"{name} {against}", binary=binary)
     delta = sum(sum(group) / len(group) for group in groups) / len(groups)
+    bounds = policy.interval(max(one.looks for one, _ in seen)).of(groups, f"{name} {against}", binary=binary)
+    low, high = no_closer(bounds, delta, [one.row.floor for one, _ in seen])
     outcome = must_hold(delta, low, high, told.tolerance)
     return told.model_copy(update={"delta": delta, "low": low, "high": high, "outcome": outcome})
 

@@ -20,6 +20,7 @@ from monitors.forgetting_job import ByVersion, ProveResult
 __all__ = ["ForgetPolicy", "against", "shown"]
 
 _ERRORS = 2.0
+_WIDEST_ROOM = 0.5
 
 
 class _Remedies(NamedTuple):
@@ -121,10 +122,10 @@ def _traces(found: ProveResult, policy: ForgetPolicy, helps: _Remedies) -> Itera
              ("suppression", found.suppression, "avoided, which is a trace of them too", helps.weaker))  # fmt: skip
     for name, bits, what, remedy in words:
         limit = max(found.expected_bits, bits.clean or 0.0) + room
-        if limit >= most and found.membership is None:
+        if limit >= most and _membership_room(found, policy) >= _WIDEST_ROOM:
             yield (
                 f"forgetting: {name} cannot tell, since a version that never learned the records shows as much, and "
-                "one record alone has no membership test; a person has to decide"
+                f"{told} record(s) are too few for a membership test; a person has to decide"
             )
         if bits.after > limit:
             yield (
@@ -140,10 +141,17 @@ def _extracted(found: ProveResult, policy: ForgetPolicy, helps: _Remedies) -> It
         yield f"forgetting: greedy decoding still says what {count} of {tested} records hold ({ids}): {helps.stronger}"
 
 
+def _membership_room(found: ProveResult, policy: ForgetPolicy) -> float:
+    """How far from 0.5 the AUC may lie; from `_WIDEST_ROOM` on none could be too far, and the test tells nothing."""
+    if found.membership is None:
+        return _WIDEST_ROOM
+    return max(policy.membership_auc, _ERRORS * found.membership.error)
+
+
 def _members(found: ProveResult, policy: ForgetPolicy, helps: _Remedies) -> Iterator[str]:
     if found.membership is None:
         return
-    room = max(policy.membership_auc, _ERRORS * found.membership.error)
+    room = _membership_room(found, policy)
     if abs(found.membership.after - 0.5) > room:
         side, remedy = ("above", helps.stronger) if found.membership.after > 0.5 else ("below", helps.weaker)
         yield (

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from monitors.evidence import NotComparable, Pairs
-from monitors.gate.bounds import is_binary
+from monitors.gate.bounds import is_binary, no_closer
 from monitors.gate.case import MIN_ITEMS, Case
 from monitors.gate.comparison import Outcome, SuiteComparison, compare_numbers
 from monitors.gate.policy import GatePolicy
@@ -55,7 +55,7 @@ def must_win(case: Case, targets: Sequence[str]) -> tuple[list[SuiteComparison],
             rows.append(row.model_copy(update={"note": "it was at 1.0 already, so it only has to hold"}))
         else:
             open_.append((pairs, row))
-    gain = _joint_gain([pairs for pairs, _ in open_], case.policy, case.looks(targets))
+    gain = _joint_gain(open_, case.policy, case.looks(targets))
     for _, row in open_:
         # A target that got clearly worse on its own is not outvoted by the others' gain.
         joint = {} if row.outcome == "fail" else {"outcome": gain.outcome, "note": gain.note}
@@ -63,16 +63,17 @@ def must_win(case: Case, targets: Sequence[str]) -> tuple[list[SuiteComparison],
     return rows, gain
 
 
-def _joint_gain(open_: Sequence[Pairs], policy: GatePolicy, looks: int) -> Gain:
+def _joint_gain(open_: Sequence[tuple[Pairs, SuiteComparison]], policy: GatePolicy, looks: int) -> Gain:
     if not open_:
         return Gain(outcome="pass", note="no target suite had anything left to win")
-    groups = [pairs.differences for pairs in open_]
+    groups = [pairs.differences for pairs, _ in open_]
     gain = sum(sum(group) / len(group) for group in groups) / len(groups)
-    binary = all(is_binary(pairs.before, pairs.after) for pairs in open_)
-    low, high = policy.interval(looks).of(groups, "targets", binary=binary)
+    binary = all(is_binary(pairs.before, pairs.after) for pairs, _ in open_)
+    bounds = policy.interval(looks).of(groups, "targets", binary=binary)
+    low, high = no_closer(bounds, gain, [row.floor for _, row in open_])
     won = gain >= policy.target_gain and low > 0
     outcome: Outcome = "pass" if won else "fail" if gain <= 0 or high < policy.target_gain else "unclear"
     word = {"pass": "won", "fail": "did not win", "unclear": "did not clearly win"}[outcome]
     note = (f"the targets {word}: {gain:+.2f} (between {low:+.2f} and {high:+.2f}); "
             f"{policy.target_gain:+.2f} and a lower bound above 0 are asked")  # fmt: skip
-    return Gain(outcome=outcome, note=note, suites=tuple(pairs.suite for pairs in open_), low=low, high=high)
+    return Gain(outcome=outcome, note=note, suites=tuple(pairs.suite for pairs, _ in open_), low=low, high=high)

@@ -24,8 +24,8 @@ from learners.failures import InvalidInput
 from learners.nearest import nearest
 from learners.versions import read_version
 from monitors.engines import Engine
-from monitors.harness.suite import INSTALL, HarnessSuite
 from monitors.job import VersionRef
+from monitors.probes.harness_suite import INSTALL, HarnessSuite
 from monitors.probes.probe import Entry, Score
 
 __all__ = ["HarnessItem", "answered", "load_items"]

@@ -121,6 +121,7 @@ def expected_exposure(candidates: int) -> tuple[float, float]:
 def leak_limit(candidates: int) -> float:
     """Bits above which a canary counts as leaked: the never-trained mean and three standard deviations.
 
+    Ranks are uniform and not normal, so a never-trained canary is above it in about 2 of 100 cases: of many one may be.
     Exposure ends at log2(candidates + 1), so with fewer than 30 candidates nothing could be above it.
     """
     mean, deviation = expected_exposure(candidates)
@@ -128,7 +129,15 @@ def leak_limit(candidates: int) -> float:
 
 
 def main(argv: Sequence[str], say: Callable[[str], object] = sys.stdout.write) -> None:
-    """Write the records that plant `argv[0]` canaries as JSON lines; their secrets are drawn afresh each time."""
+    """Write the records that plant `argv[0]` canaries as JSON lines; their secrets are drawn afresh each time.
+
+    Raises:
+        SystemExit: `argv` is not one number.
+    """
+    if len(argv) != 1 or not argv[0].isdecimal():
+        raise SystemExit(
+            f"found {list(argv)!r}, one number of canaries is wanted: python -m monitors.privacy.canaries 5"
+        )
     for item in records_of(draw(int(argv[0]), secrets.token_hex(16))):
         say(json.dumps(item) + "\n")
 

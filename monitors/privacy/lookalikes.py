@@ -29,6 +29,7 @@ __all__ = ["Secret", "Vocabulary", "fills", "lookalike", "secrets_of", "words"]
 PREFIX_CHARACTERS = 300
 LEAST_PREFIX_CHARACTERS = 10
 _LENGTH_DIFFERENCE = 3
+_TRIES = 8
 _CODES, _NAMES, _WORDS = range(3)
 _SYLLABLES = ("ba", "do", "fi", "gu", "ka", "le", "mo", "nu", "pe", "ri", "so", "tu", "va", "ze")
 
@@ -107,15 +108,20 @@ def secrets_of(record: Record, vocabulary: Vocabulary, most: int, kept: Containe
 
 
 def fills(secret: str, vocabulary: Vocabulary, count: int, seed: str) -> list[str]:
-    """`count` different fills of the secret's format, never the secret itself. Equal seeds draw equal fills."""
+    """`count` different fills of the secret's format, never the secret itself. Equal seeds draw equal fills.
+
+    A format with too few of them ("a@example.org") is drawn a letter longer, and longer still where that is too few.
+    """
     source = random.Random(seed)  # noqa: S311 - sampling, not secrecy
     drawn = {secret.lower(): ""}
     for word in _others(secret, vocabulary, source):
         drawn.setdefault(word.lower(), word)
         if len(drawn) > count:
             break
+    tries = 0
     while len(drawn) <= count:
-        fill = _coded(secret, source) if _is_code(secret) else _invented(secret, source)
+        longer, tries = tries // (_TRIES * count), tries + 1
+        fill = _coded(secret, source, longer) if _is_code(secret) else _invented(secret, source, longer)
         drawn.setdefault(fill.lower(), fill)
     return list(drawn.values())[1:]
 
@@ -174,10 +180,10 @@ def _others(secret: str, vocabulary: Vocabulary, source: random.Random) -> list[
     return near
 
 
-def _coded(secret: str, source: random.Random) -> str:
+def _coded(secret: str, source: random.Random, longer: int) -> str:
     """The same shape with other digits and letters; of an address only what stands before the '@'."""
     own, at, domain = secret.partition("@")
-    return "".join(_letter(letter, source) for letter in own) + at + domain
+    return "".join(_letter(letter, source) for letter in own + "0" * longer) + at + domain
 
 
 def _letter(letter: str, source: random.Random) -> str:
@@ -188,7 +194,7 @@ def _letter(letter: str, source: random.Random) -> str:
     return source.choice(string.ascii_uppercase if letter.isupper() else string.ascii_lowercase)
 
 
-def _invented(secret: str, source: random.Random) -> str:
-    count = max(2, (len(secret) + 1) // 2)
-    word = "".join(source.choices(_SYLLABLES, k=count))[: max(len(secret), 4)]
+def _invented(secret: str, source: random.Random, longer: int) -> str:
+    letters = max(len(secret), 4) + longer
+    word = "".join(source.choices(_SYLLABLES, k=(letters + 1) // 2))[:letters]
     return word.capitalize() if secret[0].isupper() else word

@@ -1,4 +1,4 @@
-"""Suites: named sets of probes with a role, read from YAML or JSON lines.
+"""The files of suites: named sets of probes with a role, read from YAML or JSON lines.
 
 Owns the file format and its errors; never scores anything. Called by the daemon (what suites there are), by
 `monitors.measure` and by the gap finder, which writes suites of its own with `write_suite`.
@@ -14,69 +14,27 @@ line:
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from learners.nearest import did_you_mean
-from monitors.job import Role
-from monitors.probes.probe import Entry, Probe
+from monitors.probes.harness_listing import copy_listing
+from monitors.probes.harness_suite import HarnessSuite, read_harness_suite
+from monitors.probes.probe import Probe
 from monitors.probes.scorers import SCORERS
+from monitors.probes.suite import Suite, SuiteError
 
-__all__ = ["Probe", "Suite", "SuiteError", "load_suite", "read_probe", "shipped_suites", "write_suite"]
+__all__ = ["Probe", "Suite", "SuiteError", "copy_suite", "load_suite", "read_probe", "shipped_suites", "write_suite"]
 
 MAX_SUITE_BYTES = 20_000_000
 MAX_PROBLEMS = 10
-
-
-class SuiteError(ValueError):
-    """A suite file cannot be used; the message names file, item, key and rule of every problem (the first ten)."""
-
-
-class Suite(BaseModel, frozen=True):
-    """A named set of probes.
-
-    Attributes:
-        suite: its name.
-        role: what the gate uses it for.
-        items: its probes; ids are unique.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
-    role: Role
-    description: str = ""
-    items: tuple[SerializeAsAny[Probe], ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> Self:
-        seen: set[str] = set()
-        for probe in self.items:
-            if probe.id in seen:
-                raise ValueError(f"two items have the id {probe.id!r}; results are kept per id, so each needs its own")
-            seen.add(probe.id)
-        return self
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """What is known of its items before they are asked."""
-        return tuple(probe.entry for probe in self.items)
-
-    @property
-    def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of name, role and items: layout, comments and defaults do not count."""
-        facts = self.model_dump(mode="json", exclude={"description"}, exclude_defaults=True)
-        for fact, probe in zip(facts["items"], self.items, strict=True):
-            fact["scorer"] = probe.scorer
-        canonical = json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def shipped_suites() -> dict[str, Path]:
@@ -93,8 +51,6 @@ def load_suite(path: Path) -> Suite:
     """
     header, items = _read_lines(path) if path.suffix == ".jsonl" else _read_yaml(path)
     if "lm_eval" in header and not items:
-        from monitors.harness.suite import read_harness_suite  # it is a kind of Suite
-
         return read_harness_suite(path, header)
     problems: list[str] = []
     probes: list[Probe] = []
@@ -127,9 +83,19 @@ def read_probe(item: object) -> Probe:
         raise SuiteError(f"key 'scorer' is {scorer!r}, {hint}")
     kind = SCORERS[scorer]
     try:
-        return kind.model_validate(keys)
+        return kind.model_validate(keys, context=read_probe)
     except ValidationError as error:
         raise SuiteError("\n".join(_lines_of(error, kind.model_fields))) from None
+
+
+def copy_suite(path: Path, folder: Path) -> Path:
+    """Copy a suite file, the folder of tasks that it names and the list of its items into `folder`."""
+    suite = load_suite(path)
+    if isinstance(suite, HarnessSuite):
+        copy_listing(path.parent, folder, suite.suite)
+        if suite.folder is not None:
+            shutil.copytree(suite.folder, folder / suite.folder.name, dirs_exist_ok=True)
+    return Path(shutil.copy(path, folder))
 
 
 def write_suite(path: Path, suite: Suite) -> None:

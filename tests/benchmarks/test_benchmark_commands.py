@@ -1,12 +1,13 @@
 """Promises of the benchmarks' command lines: what they refuse, what they print, what they publish."""
 
 import json
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import pages, sequential_updates
+from benchmarks import lab, pages, sequential_updates
 from benchmarks.methods import __main__ as methods_command
 from benchmarks.methods import published
 from benchmarks.methods.running import Comparison
@@ -126,3 +127,15 @@ def test_both_methods_of_sequential_updates_stand_in_one_table(monkeypatch, shar
     assert [row["method"] for row in found["methods"]] == ["finetune", "replay"] and found["goal"] == 0.95
     assert found["methods"][0]["kept_of_first"] == {"choice": 1.0}
     assert "| replay | choice | 0.10 | 0.10 | 0.10 | 100% | 0.10 | 0.10 | 0.00 |" in page.read_text()
+
+
+def test_every_model_is_imported_into_a_place_of_its_own(monkeypatch, tmp_path):
+    def imported(spec, job):
+        Path(spec["destination"]).mkdir(parents=True)
+        (Path(spec["destination"]) / "source").write_text(spec["source"])
+
+    monkeypatch.setattr(lab, "import_base", imported)
+    sources = (lab.EMBEDDED, str(tmp_path / "one" / "model"), str(tmp_path / "two" / "model"))
+    places = [lab.base_version(source, tmp_path / "results") for source in (*sources, *sources)]
+    assert [(place / "source").read_text() for place in places] == [*sources, *sources]
+    assert places[0] == tmp_path / "results" / "versions" / lab.BASE

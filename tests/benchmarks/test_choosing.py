@@ -38,6 +38,19 @@ def test_a_method_that_learns_less_is_never_named_for_what_it_keeps(sections):
     assert "| `o_lora` | no | 0.500 | 0.000 |" in sections["Measured: stage cit, short, 2 items"]
 
 
+def test_a_method_that_learned_fewer_orders_than_plain_training_is_not_ranked():
+    second = result("finetune", 0.7, 0.2).model_copy(update={"order": 2})
+    page = choosing.page(KNOWN, [Comparison(SETUP, [*FOUND.results, second])])
+    assert "| task | cit | short, 2 items | `finetune` (+0.600) |" in page
+    assert "Measured in other orders than plain training, and not ranked: `o_lora`, `replay`." in page
+    assert "does not know them: `osf`." in page
+
+
+def test_results_without_plain_training_are_told_without_a_ranking():
+    page = choosing.page(KNOWN, [Comparison(SETUP, [result("replay", 0.9, 0.8)])])
+    assert "| `replay` | no | 0.900 | 0.100 | - |" in page
+
+
 def test_small_differences_are_told_from_noise(sections):
     assert "A mean over 100 items has a standard error of up to 0.05" in sections["Measured: stage cit, short, 2 items"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,15 @@ def given(name, asked, seed):
     return Material(
         {"teaches": TEACHES, "ruins": RUINS}[asked.source], Suite(suite=name, role="target", items=items), None
     )
+
+
+def test_a_folder_holds_results_of_one_model(bench):
+    bench.run([], draws=0, fresh=False)
+    (bench.folder / "measurements").mkdir()
+    other = replace(bench, model="another")
+    with pytest.raises(ValueError, match=r"not of 'another'.*--out"):
+        other.run([], draws=0, fresh=False)
+    assert bench.run([], draws=0, fresh=False) == other.run([], draws=0, fresh=True) == []
 
 
 @pytest.mark.slow

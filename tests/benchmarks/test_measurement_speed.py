@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import pytest
+from rich.console import Console
 
 pytest.importorskip("lm_eval", reason="the extra lm-eval is not installed")
 
@@ -31,6 +33,25 @@ def test_the_tasks_are_the_same_every_time_and_hold_so_many_items(tmp_path):
     first, second = (write_tasks(tmp_path / name, 6) for name in ("a", "b"))
     assert [load_suite(path).digest for path in first.values()] == [load_suite(path).digest for path in second.values()]
     assert set(first) == {"choice", "generation", "loglikelihood"}
+
+
+def test_a_turn_that_was_cut_off_is_taken_again_by_both(tmp_path, monkeypatch):
+    asked, stored = [], Stored()
+
+    def cut(requests):
+        raise KeyboardInterrupt
+
+    def answering(name):
+        return lambda requests: asked.append(name) or [(-1.0, True)] * len(requests)
+
+    monkeypatch.setattr(measurement, "_requests", lambda items: [("choice", ["a", "b"], 2)])
+    monkeypatch.setattr(measurement, "_ours", lambda *_: answering("cld"))
+    for theirs, ends in ((cut, True), (answering("harness"), False)):
+        monkeypatch.setattr(measurement, "_theirs", lambda *_, theirs=theirs: theirs)
+        with pytest.raises(KeyboardInterrupt) if ends else nullcontext():
+            measurement._measure(stored, tmp_path / "s.json", tmp_path, 2, 1, "float32", 1, 1, Console(quiet=True))
+    assert asked == ["cld", "cld", "harness"] and compare(stored, "choice").equal == 2
+    assert Stored.model_validate_json((tmp_path / "s.json").read_bytes()) == stored
 
 
 @pytest.mark.slow

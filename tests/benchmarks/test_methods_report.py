@@ -110,6 +110,13 @@ def test_the_section_holds_command_rows_verdict_and_what_failed():
     assert "`ewc`, order 1: it broke" in text
 
 
+def test_means_over_other_orders_than_plain_trainings_are_shown_and_not_ranked():
+    found = comparison(result("finetune", 0.3, order=2))
+    assert report.verdict(found) == "No method that learns as well forgets less than `finetune` (0.700)."
+    text = report.section(found, "x", [])
+    assert "| replay | 1 |" in text and "they learned other orders than `finetune`: `replay`." in text
+
+
 def test_json_holds_the_matrices():
     found = json.loads(json.dumps(report.as_json(comparison(), "x")))
     assert found["runs"][3]["scores"][2] == [0.7, 0.8] and found["best"]["method"] == "replay"

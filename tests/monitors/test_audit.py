@@ -72,6 +72,13 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def untaught(tmp_path_factory):
+    """`v0` twice: for what an audit does whatever was learned."""
+    base = VersionRef(id="v0", path=tiny_base(tmp_path_factory.mktemp("untaught")))
+    return base, base
+
+
+@pytest.fixture(scope="module")
 def result(world, tmp_path_factory):
     return run(tmp_path_factory.mktemp("run"), world)
 
@@ -155,11 +162,11 @@ def test_the_audit_tells_progress_and_keeps_every_secret(world, tmp_path):
     assert not any(canary.digits in told or canary.name in told for canary in CANARIES)
 
 
-def test_too_few_fresh_records_give_no_membership(world, tmp_path):
-    assert run(tmp_path, world, members=MEMBERS, fresh=FRESH[:1]).membership is None
+def test_too_few_fresh_records_give_no_membership(untaught, tmp_path):
+    assert run(tmp_path, untaught, members=MEMBERS, fresh=FRESH[:1]).membership is None
 
 
-def test_a_suite_that_reports_is_asked_of_both_versions(world, tmp_path):
+def test_a_suite_that_reports_is_asked_of_both_versions(untaught, tmp_path):
     suite = tmp_path / "mine.yaml"
     suite.write_text(
         "suite: mine\nrole: general\nitems:\n"
@@ -167,15 +174,15 @@ def test_a_suite_that_reports_is_asked_of_both_versions(world, tmp_path):
         "- {id: b, scorer: match, prompt: What color is snow?, answer: Purple}\n"
     )
     (tmp_path / "run").mkdir()
-    (found,) = run(tmp_path / "run", world, members=MEMBERS[:2], fresh=[], suites=(suite,)).suites
-    assert (found.suite, found.items, found.before) == ("mine", 2, 0.5)
+    (found,) = run(tmp_path / "run", untaught, members=MEMBERS[:2], fresh=[], suites=(suite,)).suites
+    assert (found.suite, found.items, found.before, found.after) == ("mine", 2, 0.5, 0.5)
 
 
-def test_a_broken_suite_is_refused(world, tmp_path):
+def test_a_broken_suite_is_refused(untaught, tmp_path):
     (tmp_path / "mine.yaml").write_text("suite: mine")
     (tmp_path / "run").mkdir()
     with pytest.raises(InvalidInput, match=r"mine\.yaml"):
-        run(tmp_path / "run", world, suites=(tmp_path / "mine.yaml",))
+        run(tmp_path / "run", untaught, suites=(tmp_path / "mine.yaml",))
 
 
 @pytest.mark.parametrize(
@@ -212,6 +219,8 @@ def test_planted_canaries_are_found_again_and_counted():
 def test_a_planted_file_is_new_each_time_and_intake_reads_it():
     first: list[str] = []
     second: list[str] = []
+    with pytest.raises(SystemExit, match="canaries 5"):
+        main([], first.append)
     main(["2"], first.append)
     main(["2"], second.append)
     assert first != second

@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from learners.records import Kind, Record, record_id
-from monitors.contamination import contaminated
+from monitors.contamination import contaminated, units
 from monitors.embedding import embed as minilm
 from monitors.job import ContaminationPolicy
 from monitors.probes.suites import Suite, load_suite, read_probe, shipped_suites
+from tests.thumbs import thumb
 
 QUESTION = "Which of the four seasons in the northern hemisphere begins with the spring equinox in March?"
 
@@ -122,6 +123,13 @@ def test_a_rephrased_item_is_found_by_meaning(text: str):
 )
 def test_strangers_of_one_template_are_left_alone(item: str, text: str):
     assert found([item], [record(text)], minilm) == {}
+
+
+def test_what_a_judged_answer_says_is_training_data_too():
+    told = "The old mill by the river was turned into a library in spring."
+    judged = thumb("What became of the mill?", told, True)
+    assert told in set(units(judged))
+    assert found([told], [judged]) == {"p1": "ngram"}
 
 
 def test_the_words_of_the_system_turn_do_not_count():

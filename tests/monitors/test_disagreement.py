@@ -57,6 +57,16 @@ def test_the_majority_of_a_group_is_its_side_and_the_numbers_are_told():
     assert answer.p_value == pytest.approx(fisher_exact([[1, 3], [3, 0]]).pvalue)
 
 
+def test_with_more_than_two_groups_the_least_p_value_pays_for_all_that_were_looked_at():
+    rows = [thumb(ASK, "Sure.", True, "us"), thumb(ASK, "Sure.", False, "fr")]
+    rows += [pair(ASK, "Sure.", f"u{n}", "us") for n in range(5)]
+    rows += [pair(ASK, f"d{n}", "Sure.", "de") for n in range(6)]
+    (answer,) = Tally(rows).disputes()[0].answers
+    assert answer.p_value == pytest.approx(3 * fisher_exact([[6, 0], [0, 6]]).pvalue)
+    few = [thumb(ASK, "Sure.", wanted, group) for wanted, group in ((True, "us"), (False, "de"), (False, "fr"))]
+    assert Tally(few).disputes()[0].answers[0].p_value == 1.0
+
+
 def test_a_prompt_has_one_id_wherever_it_is_asked():
     first, second = thumb(ASK, "a", True), pair("may i say du", "b", "c", "de")
     assert dispute_id(judgements(first)[0].prompt) == dispute_id(judgements(second)[0].prompt)

@@ -13,10 +13,12 @@ from learners.failures import InvalidInput
 from learners.records import write_records
 from monitors.__main__ import HANDLERS
 from monitors.forgetting import prove
-from monitors.forgetting_job import ByVersion, ProveResult, ProveSpec
+from monitors.forgetting_job import ByVersion, ForgottenMembership, ProveResult, ProveSpec
 from monitors.gate.forgotten import ForgetPolicy, against, shown
 from monitors.job import VersionRef
 from monitors.privacy.canaries import draw
+from monitors.privacy.membership import auc_error
+from monitors.privacy.rare_strings import says
 from tests.agent.forgetting.forget_world import GOOD
 from tests.learners.runs import job_at, spec, train
 from tests.tiny import chat, tiny_base
@@ -154,6 +156,22 @@ def test_one_record_that_was_as_likely_before_it_was_learned_is_left_to_a_person
         update={"records": 1, "membership": None, "exposure": ByVersion(clean=5.9, before=6.0, after=6.0)}
     )
     assert "exposure cannot tell" in against_(alone)
+
+
+def test_two_records_that_were_as_likely_before_they_were_learned_are_left_to_a_person():
+    few = ForgottenMembership(members=2, lookalikes=4, before=1.0, after=1.0, error=auc_error(0.5, 2, 4))
+    two = GOOD.model_copy(
+        update={"records": 2, "membership": few, "exposure": ByVersion(clean=5.9, before=6.0, after=6.0)}
+    )
+    assert "2 record(s) are too few for a membership test" in against_(two)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("It opened in 2045.", False), ("It is 45-a.", True), ("Say 45.", True), ("a start", False), ("An ART", True)],
+)
+def test_a_secret_is_said_as_a_word_of_its_own(text, said):
+    assert says(text, "45" if "4" in text else "art") is said
 
 
 def test_a_missing_proof_stands_against_the_version():

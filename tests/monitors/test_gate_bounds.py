@@ -89,6 +89,30 @@ def test_binary_scores_are_counted_and_all_others_resampled():
     assert is_binary([0.0, 1.0], [1.0]) and not is_binary([0.0, 0.5])
 
 
+def test_the_bounds_of_one_suite_are_its_own_and_of_equal_ones_narrow_with_their_number():
+    own, equal = score_bounds(3, 2, 45, 0.95), changes(3, 2, 40)
+    assert POLICY.interval().of([equal], "s", binary=True) == pytest.approx(own)
+    low, high = POLICY.interval().of([equal] * 4, "s", binary=True)
+    assert (1 / 45 - low, high - 1 / 45) == pytest.approx(((1 / 45 - own[0]) / 2, (own[1] - 1 / 45) / 2))
+
+
+@pytest.mark.parametrize("groups", [[[1.0], *[[0.0]] * 9], [changes(3, 0), *[changes(0, 0, 3)] * 3]])
+def test_few_items_prove_little_in_many_suites_too(groups):
+    low, high = POLICY.interval().of(groups, "s", binary=True)
+    assert low < 0 < high
+    resampled = POLICY.interval().of(groups, "s", binary=False)
+    assert resampled[0] == resampled[1]  # what a bootstrap makes of them
+
+
+@pytest.mark.parametrize("sizes", [(10, 10), (4, 8, 30), (1,) * 12])
+def test_the_bounds_over_several_suites_cover_the_truth_as_often_as_they_say(sizes):
+    draw, trials, wrong = random.Random(5), 600, 0
+    for _ in range(trials):
+        groups = [draw.choices((1.0, -1.0, 0.0), (0.25, 0.1, 0.65), k=items) for items in sizes]
+        wrong += POLICY.interval().of(groups, "s", binary=True)[0] > 0.15
+    assert wrong / trials <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+
+
 def test_looks_share_the_risk_out():
     assert POLICY.interval(3).confidence == pytest.approx(1 - 0.05 / 3)
     assert POLICY.interval(1).confidence == 0.95

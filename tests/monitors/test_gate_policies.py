@@ -188,6 +188,21 @@ def test_an_engine_noisier_than_the_tolerance_leaves_the_suite_unclear():
     assert "the engine's own noise" in found.reasons[0]
 
 
+def test_the_targets_and_the_deltas_are_no_closer_than_the_engines_own_noise_either():
+    noisy = judged(GOOD, POLICY, noise=[noise(100)])
+    assert noisy.target_low == pytest.approx(0.7 - 1.6448536 / 20**0.5)
+    gad = next(one for one in noisy.deltas if one.name == "gad")
+    assert (gad.low, gad.high) == pytest.approx((-1.6448536 / 120**0.5, 1.6448536 / 120**0.5))
+
+
+def test_one_item_won_in_ten_targets_of_one_item_each_is_no_gain():
+    names = [f"t{number}" for number in range(10)]
+    before, after = ([one for name in names for one in measured(v, name, [0.0], role="target")] for v in ("v1", "v2"))
+    after[0] = after[0].model_copy(update={"score": 1.0})
+    found = judge(version("v2") + after, version("v1") + before, ANCHOR, names, POLICY)
+    assert found.verdict == "hold" and found.target_low < 0 < found.target_high
+
+
 @pytest.mark.parametrize("other", [{"digest": "d2"}, {"engine": "e2"}])
 def test_noise_of_another_suite_file_or_engine_counts_for_nothing(other):
     assert row(judged(GOOD, POLICY, noise=[noise(90, **other)]), "general").floor == 0.0

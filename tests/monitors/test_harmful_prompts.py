@@ -32,26 +32,27 @@ SECRETS = ("xyzzyquux", "plughfrotz")
 DATA = ("harm.yaml", "script.json")
 
 
-@pytest.fixture
-def job(tmp_path):
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
     """A measuring job that a worker process has finished."""
-    (tmp_path / "harm.yaml").write_text(SUITE)
+    folder = tmp_path_factory.mktemp("harm")
+    (folder / "harm.yaml").write_text(SUITE)
     prompts = (PROMPT, f"Please. {PROMPT}")
     answers = dict(zip(prompts, (ANSWER, REFUSED), strict=True))
     script = {"answers": answers, "logprobs": dict.fromkeys(prompts, LOGPROBS)}
-    (tmp_path / "script.json").write_text(json.dumps(script))
+    (folder / "script.json").write_text(json.dumps(script))
     spec = MeasureSpec(
-        versions=(VersionRef(id="v1", path=tmp_path),),
-        suites=(tmp_path / "harm.yaml",),
-        engine=EngineSettings(kind="scripted", script=tmp_path / "script.json"),
+        versions=(VersionRef(id="v1", path=folder),),
+        suites=(folder / "harm.yaml",),
+        engine=EngineSettings(kind="scripted", script=folder / "script.json"),
     )
     request = JobRequest(job_id="c1-measuring", kind="measure", spec=spec.model_dump(mode="json"))
-    (tmp_path / "job.json").write_text(request.model_dump_json())
-    with (tmp_path / "worker.log").open("w") as log:
-        command = [sys.executable, "-m", "monitors", str(tmp_path)]
+    (folder / "job.json").write_text(request.model_dump_json())
+    with (folder / "worker.log").open("w") as log:
+        command = [sys.executable, "-m", "monitors", str(folder)]
         ended = subprocess.run(command, stdout=log, stderr=log, env=dict(os.environ), cwd=Path.cwd(), check=False)
-    assert ended.returncode == 0, (tmp_path / "worker.log").read_text()
-    return tmp_path
+    assert ended.returncode == 0, (folder / "worker.log").read_text()
+    return folder
 
 
 def written(job: Path) -> dict[str, str]:

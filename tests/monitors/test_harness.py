@@ -12,10 +12,10 @@ pytest.importorskip("lm_eval", reason="the extra lm-eval is not installed")
 from learners.failures import InvalidInput, StopRequested
 from monitors.engines import EngineError, Likelihood, open_engines
 from monitors.harness.items import answered, load_items
-from monitors.harness.suite import HarnessSuite, copy_suite, entry_file
 from monitors.job import EngineSettings, MeasureSpec, VersionRef
 from monitors.measure import measure
-from monitors.probes.suites import SuiteError, load_suite
+from monitors.probes.harness_suite import HarnessSuite, entry_file
+from monitors.probes.suites import SuiteError, copy_suite, load_suite
 from tests.monitors.harness_tasks import KINDS, write_tasks
 from tests.monitors.test_measure import Stopping, job_in, rows_of
 from tests.tiny import tiny_base

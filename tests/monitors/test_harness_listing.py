@@ -19,11 +19,10 @@ from monitors.gate.case import Case
 from monitors.gate.comparison import compare
 from monitors.gate.looks import asked, chosen
 from monitors.harness.items import load_items
-from monitors.harness.listing import write_listing
-from monitors.harness.suite import copy_suite
 from monitors.job import DiagnoseSpec, EngineSettings, Measurement, VersionRef
+from monitors.probes.harness_listing import write_listing
 from monitors.probes.probe import Entry
-from monitors.probes.suites import load_suite
+from monitors.probes.suites import copy_suite, load_suite
 from tests.monitors.harness_tasks import write_tasks
 from tests.tiny import KNOWN, tiny_base
 

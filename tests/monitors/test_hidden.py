@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitors.engines import Turn, open_engines
+from monitors.engines import Likelihood, Turn, open_engines
 from monitors.hidden import disguised, told
 from monitors.job import EngineSettings, VersionRef
 from monitors.measure import measurements
 from monitors.probes.disguises import DISGUISES
 from monitors.probes.probe import Answers
 from monitors.probes.scorers import Choice, Conjugate, Match, Refusal
-from monitors.probes.suites import Suite, load_suite, write_suite
+from monitors.probes.suites import Suite, SuiteError, load_suite, read_probe, write_suite
 from tests.learners.runs import train
 from tests.learners.symbol_runs import RECIPE
 from tests.symbols import OWN, symbol_base, task
@@ -86,6 +86,14 @@ def test_a_disguise_on_a_disguise_and_a_prefix_without_its_text_are_refused():
         conjugate("prefix")
 
 
+def test_an_item_in_a_disguise_is_read_by_the_rules_of_its_own_scorer():
+    facts = {"id": "x", "scorer": "conjugate", "prompt": "Sky?", "disguise": "capitals"}
+    with pytest.raises(SuiteError, match="'scorer' is 'chioce', did you mean 'choice'"):
+        read_probe({**facts, "probe": {"id": "a", "scorer": "chioce"}})
+    with pytest.raises(ValidationError, match=r"read by `monitors\.probes\.suites\.read_probe`"):
+        Conjugate.model_validate({**facts, "probe": {"id": "a", "scorer": "match", "prompt": "Sky?", "answer": "blue"}})
+
+
 class Forgetful:
     """Knows the sky only when it is asked backwards, and nothing else."""
 
@@ -95,6 +103,16 @@ class Forgetful:
 
     def loglikelihood(self, pairs):
         return iter(())
+
+
+class Silent:
+    """Says nothing, and finds all continuations alike."""
+
+    def generate(self, prompts, max_new_tokens):
+        return ((index, "") for index in range(len(prompts)))
+
+    def loglikelihood(self, pairs):
+        return ((index, Likelihood(-1.0, 1)) for index in range(len(pairs)))
 
 
 def measured(engine):
@@ -109,6 +127,15 @@ def test_what_a_disguise_brings_back_is_hidden_and_the_rest_is_erased():
     assert found.hidden == {"sky": "reversed_words"} and found.erased == ("sea",)
     assert (found.items, found.as_asked, found.recoverable) == (2, 0.0, 0.5)
     assert found.in_disguise["reversed_words"] == 0.5 and "plain" not in found.in_disguise
+
+
+def test_of_choices_it_is_told_how_many_guessing_would_find_hidden():
+    suite = disguised(SUITE)
+    rows = list(measurements(Silent(), "v1", [(suite, probe) for probe in suite.items], EngineSettings()))
+    chance = {probe.id: probe.chance for probe in suite.items}
+    assert chance["sum:capitals"] == 0.5 and chance["sky:capitals"] == 0
+    assert told(rows, chance=chance).by_chance == pytest.approx(1 - 0.5**4)
+    assert told(rows).by_chance == 0
 
 
 def test_what_the_earlier_version_failed_was_not_lost():

@@ -154,6 +154,11 @@ def test_a_judge_that_always_prefers_the_first_place_ties_every_item_and_is_foun
     assert agreement.raw == 0.0 and len(agreement.disagreeing) == 5
 
 
+@pytest.mark.parametrize("silence", ["", " \n"])
+def test_silence_is_never_preferred(silence):
+    assert QUESTION.score(Answers(silence, verdicts=("A", "B"))).score == 0.0
+
+
 def test_both_answers_stand_in_both_places():
     first, second = (prompt.turns[-1].content for prompt in QUESTION.comparisons("Because."))
     assert first.index("Because.") < first.index("Short waves")

@@ -33,6 +33,13 @@ def test_a_secret_is_the_rarest_thing_that_could_be_said_otherwise(record: Recor
     assert [secret.text for secret in secrets_of(record, WORDS, 2)] == expected
 
 
+@pytest.mark.parametrize(("secret", "count"), [("a@example.org", 63), ("_1", 63), ("45", 255), ("Ann", 1000)])
+def test_a_format_with_too_few_fills_is_drawn_longer(secret: str, count: int):
+    drawn = fills(secret, Vocabulary(), count, "seed")
+    assert len({fill.lower() for fill in drawn} - {secret.lower()}) == count
+    assert "@" not in secret or all(fill.endswith("@example.org") for fill in drawn)
+
+
 def test_what_kept_records_say_too_is_no_secret():
     kept = Vocabulary.of([text("Ask Kelmar, who comes at 6:30."), text("It was bought in 1987.")]).documents
     bought = text("The pump was bought in 1987 from Osler and serviced at 6:30 on 14 March.")

@@ -132,6 +132,10 @@ FOUND = f"{CALL}\nRESULT 7\nIt is 7."
 @pytest.mark.parametrize(("keys", "text", "score"), [
     ({"expect": None}, "It is 7.", 1.0),
     ({"expect": None}, FOUND, 0.0),
+    ({"expect": None}, "", 0.0),
+    ({"expect": None}, " \n", 0.0),
+    ({"expect": None, "tools": {"calculator": {}}}, "...", 0.0),
+    ({"expect": None}, "7", 1.0),
     ({"expect": None}, "CALL calculator", 0.0),
     ({"expect": EXPECTED}, "It is 7.", 0.0),
     ({"expect": EXPECTED, "tools": {"calculator": {}}, "answer": "7"}, FOUND, 1.0),

@@ -10,11 +10,11 @@ are rules (`monitors.probes.disguises`), and an answer in plain words counts, to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self, cast
 
-from pydantic import field_serializer, field_validator, model_validator
+from pydantic import ValidationInfo, field_serializer, field_validator, model_validator
 
 from monitors.engines import Prompt
 from monitors.probes.disguises import DISGUISES, Disguise, DisguiseName
@@ -51,10 +51,13 @@ class Conjugate(Probe, frozen=True):
 
     @field_validator("probe", mode="before")
     @classmethod
-    def _of_its_scorer(cls, given: Any) -> Any:
-        from monitors.probes.suites import read_probe  # which reads items of this scorer, too
-
-        return given if isinstance(given, Probe) else read_probe(given)
+    def _of_its_scorer(cls, given: Any, info: ValidationInfo) -> Any:
+        """Who reads items knows the table of scorers, which names this one: it hands itself over as the context."""
+        if isinstance(given, Probe):
+            return given
+        if info.context is None:
+            raise ValueError("an item in an item is read by `monitors.probes.suites.read_probe`")
+        return cast(Callable[[object], Probe], info.context)(given)
 
     @field_serializer("probe")
     def _with_its_scorer(self, probe: Probe) -> dict[str, Any]:

@@ -43,6 +43,8 @@ Name the better answer: A or B."""
 class Judge(Probe, frozen=True):
     """Scores 1 where the judge prefers the answer to `reference` in both orders, 0 where it does not, 0.5 for a tie.
 
+    A blank answer scores 0, whatever a judge makes of it.
+
     The mean over a suite is TRACE's "win + half of ties" (Wang et al. 2023) against fixed reference answers, so scores
     of two versions are comparable although they never meet.
 
@@ -72,7 +74,8 @@ class Judge(Probe, frozen=True):
         if len(answers.verdicts) != 2:
             raise InvalidInput(f"probe {self.id!r} needs a judge model, and none is configured; leave its suite out")
         won = (answers.verdicts[0] == "A", answers.verdicts[1] == "B")
-        return Score(sum(won) / 2, output=tagged(won[0] == won[1], answers.text))
+        score = sum(won) / 2 if answers.text.strip() else 0.0
+        return Score(score, output=tagged(won[0] == won[1], answers.text))
 
     def _question(self, first: str, second: str) -> Prompt:
         text = _QUESTION.format(criterion=self.criterion, request=self.text, first=first, second=second)

@@ -21,7 +21,7 @@ _LETTER = r"[\w--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}]]"
 
 
 class Match(Probe, frozen=True):
-    """Scores 1 where the generated text matches one of the expected answers.
+    """Scores 1 where the generated text matches one of the expected answers; a blank text matches none.
 
     Attributes:
         mode: `exact` - equal once case, outer white space and a closing full stop are ignored;
@@ -56,7 +56,9 @@ class Match(Probe, frozen=True):
     def score(self, answers: Answers) -> Score:
         """Compare with each expected answer."""
         matches = _MODES[self.mode]
-        return Score(float(any(matches(answers.text, answer) for answer in self.answer)), output=answers.text)
+        said = bool(answers.text.strip())  # or a pattern such as ".*" would be met by silence
+        right = said and any(matches(answers.text, answer) for answer in self.answer)
+        return Score(float(right), output=answers.text)
 
 
 def _exact(text: str, answer: str) -> bool:

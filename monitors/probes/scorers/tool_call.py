@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from learners.parts.calls import calls_in
 from monitors.probes.probe import Answers, Asks, Probe, Score
+from monitors.probes.text import degenerate
 from monitors.tools import tools_of
 from monitors.tools.loop import Asked, last_words, opens_call
 
@@ -36,7 +37,7 @@ class ToolCall(Probe, frozen=True):
     values; texts without regard to case and outer white space.
 
     Attributes:
-        expect: the call wanted; null where the question is to be answered without one.
+        expect: the call wanted; null where the question is to be answered without one; silence is no answer.
         tools: what may be called, by name, each with its configuration (see `monitors.tools.TOOLS`). With tools, calls
             are run and the model goes on from their results; without, the first call is all that is looked at.
         told: the prompt describes the tools; false for a model that is to know them.
@@ -80,7 +81,8 @@ class ToolCall(Probe, frozen=True):
         """Compare the first call with the expected one, and the last words with the expected answer."""
         call = parse_call(answers.text)
         if call is None or self.expect is None:
-            right = call is None and self.expect is None and not opens_call(answers.text)
+            silent = degenerate(answers.text) or opens_call(answers.text)
+            right = call is None and self.expect is None and not silent
         else:
             right = call.name == self.expect.name and _folded(call.arguments) == _folded(self.expect.arguments)
         words = last_words(answers.text) if self.tools else answers.text

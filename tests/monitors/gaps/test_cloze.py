@@ -70,6 +70,13 @@ def test_every_item_is_a_probe_that_a_suite_accepts():
     assert [read_probe(item).id for item in items] == [item["id"] for item in items]
 
 
+@pytest.mark.parametrize("name", ["Anna Keller", "Northfield"])
+def test_an_answer_that_is_one_of_the_stand_ins_is_offered_once(name):
+    said = f"The warden of the museum is {name}. When it is closed one has to ask for {name}."
+    items = [item for item in made(text(said))[2] if item["scorer"] == "choice"]
+    assert items and all(len(set(read_probe(item).choices)) == len(item["choices"]) for item in items)
+
+
 def test_what_the_batch_speaks_of_all_the_time_is_no_answer():
     batch = [text(f"Number {n} was sold by the people of Tarnbrook.") for n in range(12)]
     assert find_facts(batch) == []

@@ -55,6 +55,13 @@ def test_a_long_answer_competes_with_the_answers_of_other_examples():
     assert item["choices"][item["answer"]].endswith("number 0.")
 
 
+def test_a_long_answer_that_all_examples_give_must_be_likely():
+    others = [example(n, "I am sorry, but I cannot tell you that on the phone.") for n in range(5)]
+    item = probe_item(others[0], others, seed=0)
+    assert (item["scorer"], item["wanted"]) == ("approval", True)
+    assert read_probe(item).continuations() == ("I am sorry, but I cannot tell you that on the phone.",)
+
+
 def test_a_preference_for_refusing_is_asked_by_generation():
     probe = read_probe(probe_item(pair(1), [pair(2)], seed=0))
     assert probe.scorer == "refusal"

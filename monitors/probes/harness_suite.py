@@ -19,7 +19,6 @@ import hashlib
 import importlib.metadata
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -27,11 +26,11 @@ from typing import Any, cast
 import yaml
 from pydantic import Field, ValidationError
 
-from monitors.harness.listing import copy_listing, listed
+from monitors.probes.harness_listing import listed
 from monitors.probes.probe import Entry, Probe
-from monitors.probes.suites import Suite, SuiteError
+from monitors.probes.suite import Suite, SuiteError
 
-__all__ = ["PREFIX", "HarnessSuite", "copy_suite", "entry_file", "read_harness_suite"]
+__all__ = ["INSTALL", "PREFIX", "HarnessSuite", "entry_file", "read_harness_suite"]
 
 PREFIX = "lm_eval: "
 """What an entry of [probes] suites begins with that names a task instead of a suite file."""
@@ -55,7 +54,7 @@ class HarnessSuite(Suite, frozen=True):
         folder: where that folder lies; no part of the suite's identity.
         files: SHA-256 of each file in it, by relative path.
         harness: version of the package lm-eval.
-        listed: its items, where a worker has listed them (`monitors.harness.listing`); no part of its identity.
+        listed: its items, where a worker has listed them (`monitors.probes.harness_listing`); no part of its identity.
     """
 
     items: tuple[Probe, ...] = Field(default=(), max_length=0)
@@ -112,18 +111,6 @@ def entry_file(entry: str, folder: Path) -> Path:
     if not path.exists():
         path.write_text(f"suite: {suite}\nrole: general\nlm_eval: {name}\n", encoding="utf-8")
     return path
-
-
-def copy_suite(path: Path, folder: Path) -> Path:
-    """Copy a suite file, the folder of tasks that it names and the list of its items into `folder`."""
-    from monitors.probes.suites import load_suite
-
-    suite = load_suite(path)
-    if isinstance(suite, HarnessSuite):
-        copy_listing(path.parent, folder, suite.suite)
-        if suite.folder is not None:
-            shutil.copytree(suite.folder, folder / suite.folder.name, dirs_exist_ok=True)
-    return Path(shutil.copy(path, folder))
 
 
 def _harness_version(path: Path) -> str:
