@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from learners import ranks
 from learners.parts import tasks
 from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.penalties import RehearsalLikelihood
@@ -35,6 +36,8 @@ __all__ = [
 ]  # fmt: skip
 
 _FILE = "references.jsonl"
+_ROWS_AT_ONCE = 4
+"""Answers that a process reads in one forward pass."""
 
 
 class ReferredPair(PairRow):
@@ -161,14 +164,28 @@ def _scored(sources: Sources, rows: Sequence[PairRow]) -> list[tuple[float, floa
 def answer_nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probability of the chosen and of the rejected answers, in nats, each of as many as there are pairs.
 
+    Rows of like length are read together, a few at a time: the predictions of a whole batch over the vocabulary are
+    gigabytes, most of them padding where one answer is long.
+
     Args:
         batch: input_ids, attention_mask and completion_mask (each 2 pairs x tokens), the chosen answers first.
     """
+    import torch
+
     from learners.together import by_rows
 
-    names = ("input_ids", "attention_mask", "completion_mask")
-    chosen, rejected = by_rows(partial(_nats, model), {name: batch[name] for name in names}).chunk(2)
+    rows = {name: batch[name] for name in ("input_ids", "attention_mask", "completion_mask")}
+    order = rows["attention_mask"].sum(dim=1).argsort(stable=True)
+    groups = order.split(_ROWS_AT_ONCE * ranks.count())
+    read = [by_rows(partial(_nats, model), _without_padding(rows, group)) for group in groups]
+    chosen, rejected = torch.cat(read)[order.argsort()].chunk(2)
     return chosen, rejected
+
+
+def _without_padding(rows: Mapping[str, torch.Tensor], group: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Some of the rows, without the columns that are padding in all of them."""
+    used = rows["attention_mask"][group].any(dim=0)
+    return {name: value[group][:, used] for name, value in rows.items()}
 
 
 def _nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
