@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from sys import maxsize
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ from learners.job import TrainResult, TrainSpec
 from learners.loop import Outcome, Work
 from learners.methods import load_method, settings_for
 from learners.methods.contract import Material, Recipe, Run, Settings, Sources
-from learners.parts import erase
+from learners.parts import erase, extensions
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.parts.mix import Batch, Order, Replay, plan_batches
+from learners.parts.unlearning import forgotten_rows
 from learners.parts.views import VIEWS, AnyRow, Form, View, rehearsable, rehearsal_rows, without_held_out
 from learners.records import Record, read_records
 from learners.stages import StageInfo, stage_info
@@ -157,21 +159,22 @@ def _material(
 
 
 def _wrapped(task: _Task, sources: Sources, material: Material) -> PreTrainedModel:
-    """The parent on its device, with what will be trained."""
-    settings = task.settings
+    """The parent on its device, with what will be trained, and without the texts beside it that are to be forgotten."""
     if hasattr(task.method, "wrap"):
         model: PreTrainedModel = task.method.wrap(sources, material)
     else:
-        model = weights.trainable(
-            task.parent,
-            rank=settings.lora_rank,
-            alpha=settings.lora_alpha,
-            full_weights=settings.full_weights,
-            targets=settings.lora_targets,
-            seed=task.order.seed,
-        )
+        model = weights.trainable_as_told(task.parent, task.settings, seed=task.order.seed)
+    if task.order.stage == "forget" and task.settings.epochs:
+        _forget_texts(material, model)
     # sliced weights go to their devices slice by slice
     return model if sharing.sliced() else model.to(weights.best_device())  # pyright: ignore
+
+
+def _forget_texts(material: Material, model: PreTrainedModel) -> None:
+    """Take what is to be forgotten out of an extension that keeps it word for word, cut however."""
+    if extension := extensions.attached(model):
+        rows = [row for one in material.records for row in forgotten_rows(one, material.tokenizer, maxsize)]
+        extension.forget([row["input_ids"] for row in rows])
 
 
 def _run(task: _Task, material: Material, model: PreTrainedModel) -> Run:

@@ -27,9 +27,11 @@ from learners.versions import Version, read_version
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from learners.methods.contract import Settings
+
 __all__ = [
     "Loaded", "Saved", "best_device", "export_merged", "frozen", "load", "merged", "new_adapter", "parameters",
-    "read_tokenizer", "read_weights", "save_weights", "trainable",
+    "read_tokenizer", "read_weights", "save_weights", "trainable", "trainable_as_told",
 ]  # fmt: skip
 
 transformers_logging.disable_progress_bar()
@@ -131,6 +133,18 @@ def trainable(
     if version.extension:
         extensions.read(version.extension, model).attach(model)  # pyright: ignore[reportArgumentType]
     return model  # pyright: ignore[reportReturnType]
+
+
+def trainable_as_told(version: Version, settings: Settings, *, seed: int) -> PreTrainedModel:
+    """`trainable` with the adapter, or the full weights, that a method's settings ask for."""
+    return trainable(
+        version,
+        rank=settings.lora_rank,
+        alpha=settings.lora_alpha,
+        full_weights=settings.full_weights,
+        targets=settings.lora_targets,
+        seed=seed,
+    )
 
 
 def new_adapter(

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from learners.failures import InvalidInput
 from learners.methods import contract
-from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.methods.contract import Material, Reads, Recipe, Run, Sources
 from learners.parts import keep, pooled, tasks
 from learners.parts.mix import Batch, Order, plan_batches
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Settings", "compose", "wrap"]
+__all__ = ["Settings", "compose", "reads", "wrap"]
 
 _STORED = "conpet"
 
@@ -62,14 +62,7 @@ def wrap(sources: Sources, material: Material) -> PreTrainedModel:
     settings: Settings = sources.settings
     if settings.mode == "dynamic":
         return pooled.grown(weights.frozen(sources.parent), sources, {"kind": "selector", "below": False})
-    return weights.trainable(
-        sources.parent,
-        rank=settings.lora_rank,
-        alpha=settings.lora_alpha,
-        full_weights=settings.full_weights,
-        targets=settings.lora_targets,
-        seed=sources.seed,
-    )
+    return weights.trainable_as_told(sources.parent, settings, seed=sources.seed)
 
 
 def compose(run: Run) -> Recipe:
@@ -82,11 +75,26 @@ def compose(run: Run) -> Recipe:
     return _selected(run)
 
 
+def reads(settings: Settings, new: int, remembered: int) -> Reads:
+    """The rows that a run goes through; see `learners.methods.contract`."""
+    learned = new * settings.epochs
+    if settings.mode == "dynamic":
+        return Reads(learned, 0)
+    fresh, old = _shares(settings.batch_size, settings.replay_share if remembered else 0.0)
+    learned = min(learned, fresh * settings.most_steps)
+    return Reads(learned, learned * old / fresh)
+
+
+def _shares(batch_size: int, replay_share: float) -> tuple[int, int]:
+    """New rows and rows of earlier tasks in a batch; where there are any, at least one of each."""
+    old = max(1, round(batch_size * replay_share)) if replay_share else 0
+    return max(1, batch_size - old), old
+
+
 def _balanced(earlier: Sequence[Sequence[int]], replay_share: float, most_steps: int, order: Order) -> list[Batch]:
     """Batches of new rows and, in each the same share, rows of earlier tasks, drawn task by task."""
     past = [rows for rows in earlier if rows] if replay_share else []
-    old = max(1, round(order.batch_size * replay_share)) if past else 0
-    new = max(1, order.batch_size - old)
+    new, old = _shares(order.batch_size, replay_share if past else 0.0)
     draw = random.Random(f"{order.seed}:old")  # noqa: S311 - sampling, not secrecy
     planned = plan_batches(order.lengths, new, order.epochs, order.seed)[:most_steps]
     return [

@@ -11,6 +11,10 @@ and, only where it needs them, two functions that are called before:
     def prepare(sources: Sources) -> Material: ...            which records are learned, and as which rows
     def wrap(sources: Sources, material: Material) -> model   which weights learn; a LoRA adapter unless told
 
+and, so that its cost can be foreseen from the rows at hand instead of the table's factor,
+
+    def reads(settings, new: int, remembered: int) -> Reads   rows that a run goes through, of so many of each
+
 and a line in `learners.methods.METHODS`, or an entry point of group `cld.methods`. Order of a job: prepare, wrap,
 compose, train, `Recipe.after_training`, `Recipe.finish`, save. The next attempt after a kill runs prepare, wrap and
 compose again and trains on from its checkpoint, so the three depend on their arguments alone. Imports no torch.
@@ -21,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 
     from learners.versions import Version
 
-__all__ = ["LossTerm", "Material", "Moment", "Recipe", "Run", "Settings", "Sources", "Step"]
+__all__ = ["LossTerm", "Material", "Moment", "Reads", "Recipe", "Run", "Settings", "Sources", "Step"]
 
 
 class Settings(BaseModel):
@@ -91,6 +95,13 @@ class Settings(BaseModel):
 def _unknown(key: str, known: Sequence[str]) -> str:
     hint = did_you_mean(key, known, "none is like it;")
     return f"unknown setting {key!r}; {hint} known settings: {', '.join(sorted(known))}"
+
+
+class Reads(NamedTuple):
+    """How many new rows and how many remembered ones go through the model in a run, each as often as it does."""
+
+    new: float
+    remembered: float
 
 
 @dataclass(frozen=True)
@@ -244,9 +255,9 @@ class Recipe:
         plan: who is in each batch, in place of that share; see `learners.parts.mix`.
         joined: rehearsed rows are learned like new ones, in one batch and one mean, instead of going to the terms.
         stage_loss: in place of the stage's own loss.
-        whole: the stage loss is no mean over rows, so each of several processes has the whole batch and the loss reads
-            it through `learners.together.by_rows`; else each has a part, which is weighed. Rows in other forms than
-            `rows` are never parted.
+        whole: the loss or one of its terms is no mean over the labelled tokens of the new rows, so each of several
+            processes has the whole batch, and reads it through `learners.together.by_rows` or all of it; else each has
+            a part, whose loss is weighed by its tokens. Rows in other forms than `rows` are never parted.
         losses: terms added to the stage's loss.
         schedule: steps of the run -> step (from 0) -> factor of the learning rate; see `learners.parts.schedule`.
         before_step: called when gradients are there and clipped, before the optimizer uses them.

@@ -4,7 +4,8 @@ Malla et al. 2024, COPAL (arXiv:2405.02347). Nothing is trained: the new records
 out changes with the gradient W X X^T when weights W and inputs X are perturbed in proportion to themselves, so the
 importance of a weight is |W * (W X X^T)|. It is summed over all data sets of the lineage, and the mask is cut from the
 dense weights of its first version, not from pruned ones: a weight that was zeroed once would keep its zero for ever.
-Where another method trained the parent, its weights are the dense ones from then on.
+Where another method trained the parent, its weights are the dense ones from then on; where it changed the layers, the
+importance begins anew.
 Both are kept in the method memory, `memory/importance.safetensors` and `memory/dense.safetensors`. Blocks are pruned
 from the first to the last, and each sees inputs that came through pruned ones.
 """
@@ -75,7 +76,7 @@ def _pruned(run: Run, model: PreTrainedModel) -> PreTrainedModel:
     dense = keep.read(run.memory_folder, _DENSE) if run.parent.spec.method == _METHOD else None
     dense = dense or {name: layer.weight.detach() for name, layer in layers.items()}
     keep.write(run.memory_folder, _DENSE, dense)
-    past = keep.read(run.memory_folder, _IMPORTANCE)
+    past = keep.read(run.memory_folder, _IMPORTANCE, like=dense)
     found: dict[str, torch.Tensor] = {}
 
     def prune(name: str, present: torch.Tensor) -> None:

@@ -20,7 +20,8 @@ class Settings(contract.Settings):
     """Distillation.
 
     Attributes:
-        distance: `logits`, `hidden` or `relational`, see `learners.parts.distill`.
+        distance: `logits`, `hidden` or `relational`, see `learners.parts.distill`. On new rows, the last two are not
+            shared out: each of several processes reads all of them.
         source: `new` compares on what is learned, `rehearsal` on remembered rows.
         distill_weight: alpha; 0 is plain fine-tuning.
         temperature: of the softmax; the paper's relational distance takes 0.05.
@@ -46,4 +47,9 @@ def compose(run: Run) -> Recipe:
         weight=settings.distill_weight,
         temperature=settings.temperature,
     )
-    return Recipe(losses=(term,), replay_share=settings.replay_share if settings.source == "rehearsal" else 0.0)
+    rehearses = settings.source == "rehearsal"
+    return Recipe(
+        losses=(term,),
+        replay_share=settings.replay_share if rehearses else 0.0,
+        whole=settings.distance != "logits" and not rehearses,
+    )

@@ -3,6 +3,10 @@
 Razdaibiedina et al. 2023 (arXiv:2301.12314). Later tasks never touch earlier ones: asked for what it learned, a version
 answers bit for bit as it did. No task is named at inference; a request goes to the task whose mean query is nearest
 (`learners.parts.extensions.prompt_chain`).
+
+A version is no prompt adapter of peft's: such an adapter puts one prompt before every request. Of several tasks the
+choice among them would be lost, and requests would be answered otherwise than was measured; and what serves adapters
+takes LoRA alone (vLLM has had no prompt adapters since its version 0.10).
 """
 
 from __future__ import annotations

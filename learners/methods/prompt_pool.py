@@ -8,13 +8,14 @@ learns with every task, as in Wang et al. 2022 (arXiv:2112.08654), and earlier p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
-from learners.parts.penalties import new_likelihood
 
 if TYPE_CHECKING:
     import torch
@@ -69,16 +70,25 @@ def wrap(sources: Sources, material: Material) -> PreTrainedModel:
 
 
 def compose(run: Run) -> Recipe:
-    """Pull the chosen keys to the queries; before the version is saved, all pairs compete again."""
+    """The likelihood behind the prompts, and the pull that brings chosen keys to the queries, a mean over rows."""
+    import torch
+
     from learners.parts.extensions import attached
     from learners.parts.extensions.prompt_pool import Kind
+    from learners.parts.unlearning import learned, said
+    from learners.together import by_rows
 
     settings: Settings = run.settings
     pool = attached(run.model)
     if not isinstance(pool, Kind) or not settings.epochs:
         return Recipe()
 
-    def pull(model: PreTrainedModel, step: Step) -> torch.Tensor:
-        return pool.pull * settings.key_weight
+    def read(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        nats = said(model, rows).nats
+        return torch.cat([nats, pool.pull[:, None].to(nats)], dim=1)
 
-    return Recipe(stage_loss=new_likelihood, losses=(pull,))
+    def loss(model: PreTrainedModel, step: Step) -> torch.Tensor:
+        found = by_rows(partial(read, model), step.new)
+        return found[:, :-1].sum() / learned(step.new).sum() + settings.key_weight * found[:, -1].mean()
+
+    return Recipe(stage_loss=loss, whole=True)

@@ -210,7 +210,8 @@ def compose(run: Run) -> Recipe:
 
     every = _flat([*new, *old])
     plain = all(view == "answer" for view, _ in every)
-    return Recipe(plan=plan, joined=True, stage_loss=None if plain else ViewLikelihood(every, settings.weights))
+    loss = None if plain else ViewLikelihood(every, settings.weights)
+    return Recipe(plan=plan, joined=True, stage_loss=loss, whole=not plain)
 
 
 def _tokens(views: Sequence[View]) -> int:

@@ -57,14 +57,7 @@ def wrap(sources: Sources, material: Material) -> PreTrainedModel:
     if settings.initialise and settings.epochs:
         carried = _changed if settings.full_weights else _under_its_adapter
         return carried(parent, _donor(parent, settings))
-    return weights.trainable(
-        parent,
-        rank=settings.lora_rank,
-        alpha=settings.lora_alpha,
-        full_weights=settings.full_weights,
-        targets=settings.lora_targets,
-        seed=sources.seed,
-    )
+    return weights.trainable_as_told(parent, settings, seed=sources.seed)
 
 
 def _under_its_adapter(parent: Version, donor: Version) -> PreTrainedModel:

@@ -20,12 +20,12 @@ from typing import Literal
 from pydantic import Field
 
 from learners.methods import contract
-from learners.methods.contract import Recipe, Run
+from learners.methods.contract import Reads, Recipe, Run
 from learners.parts import tasks
 from learners.parts.mix import Batch, Order, in_turn, within
 from learners.parts.penalties import RehearsalLikelihood
 
-__all__ = ["Settings", "compose"]
+__all__ = ["Settings", "compose", "reads"]
 
 
 class Settings(contract.Settings):
@@ -54,6 +54,16 @@ def compose(run: Run) -> Recipe:
     if settings.placement == "fraction":
         return Recipe(plan=_with_fractions(run), joined=True, after_training=(partial(tasks.write, run),))
     return Recipe(replay_share=settings.replay_share, losses=(RehearsalLikelihood(settings.replay_weight),))
+
+
+def reads(settings: Settings, new: int, remembered: int) -> Reads:
+    """The rows that a run goes through; see `learners.methods.contract`."""
+    share, learned = settings.replay_share if remembered else 0.0, new * settings.epochs
+    if settings.placement == "within":
+        return Reads(learned * (1 - share), learned * share)
+    if settings.placement == "fraction":
+        return Reads(learned, remembered * share * settings.epochs)
+    return Reads(learned, learned * share / (1 - share))
 
 
 def _with_fractions(run: Run) -> Callable[[Order], list[Batch]]:

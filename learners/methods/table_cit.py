@@ -260,9 +260,9 @@ CIT: dict[str, MethodInfo] = {
         serving_form="extension",
         paper="Jang et al. 2023, Exploring the Benefits of Training Expert Language Models over Instruction Tuning "
         "(arXiv:2302.03202)",
-        differs="Each request finds its expert by itself, instead of 32 by a vote, with the frozen model's own states "
-        "as embeddings; what is nearest to the replay memory of no expert is left to the model below; LoRA experts; "
-        "texts make experts too, and are stored whole.",
+        differs="Each request finds its expert by its own nearest examples, instead of 32 requests by a vote, with the "
+        "frozen model's own states as embeddings; what is nearest to the replay memory of no expert is left to the "
+        "model below; LoRA experts; texts make experts too, and are stored whole.",
         module="learners.methods.elm",
     ),
     "conpet": MethodInfo(

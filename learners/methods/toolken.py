@@ -21,7 +21,7 @@ from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts.calls import calls_in, marker
 from learners.parts.penalties import new_likelihood
 from learners.parts.turns import turn_rows
-from learners.parts.views import Row
+from learners.parts.views import Row, learned_tokens
 from learners.records import Record
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Settings(contract.Settings):
 
 
 def prepare(sources: Sources) -> Material:
-    """Rows of every assistant's turn, in which each call is the token of its tool.
+    """Rows of every assistant's turn, in which each call is the token of its tool; none without a label.
 
     Raises:
         InvalidInput: not one answer calls a tool.
@@ -69,7 +69,7 @@ def prepare(sources: Sources) -> Material:
         for record in material.records
         for row in turn_rows(record, sources.tokenizer, settings.max_length_tokens)
     ]
-    return replace(material, rows=rows)
+    return replace(material, rows=[row for row in rows if learned_tokens(row)])
 
 
 def _tools(sources: Sources, records: Sequence[Record]) -> tuple[list[str], set[str]]:

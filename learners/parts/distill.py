@@ -2,7 +2,9 @@
 
 Owns the teacher (the weights before the stage, without a second copy of the frozen ones) and three distances between
 it and the student: of the answers (`logits`), of the hidden states (`hidden`), and of how the rows of a batch
-lie to each other (`relational`). Distances are zero, with zero gradient, where student and teacher are equal.
+lie to each other (`relational`). Distances are zero, with zero gradient, where student and teacher are equal. The last
+two compare rows and not tokens, so several processes read the rows together: of new ones, all need the whole batch
+(`Recipe.whole`).
 
 Sources: Hinton et al. 2015 (arXiv:1503.02531) for logits, T^2 included; Jin et al. 2022, Lifelong Pretraining
 (arXiv:2110.08534), for all three; Castellucci et al. 2021 for the teacher-student setting over languages.
@@ -11,6 +13,7 @@ Sources: Hinton et al. 2015 (arXiv:1503.02531) for logits, T^2 included; Jin et 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from learners.parts.penalties import trainable_copy
@@ -71,19 +74,26 @@ class Distillation:
         """The weighted distance, a scalar."""
         import torch
 
+        from learners.together import by_rows
+
         rows = step.new if self._source == "new" else step.rehearsal
         if not rows:
             return torch.zeros((), device=next(model.parameters()).device)
         inputs: dict[str, Any] = {name: rows[name] for name in ("input_ids", "attention_mask")}
-        inputs |= {"use_cache": False, "output_hidden_states": self._distance != "logits"}
-        taught, learned = self._teacher(model, **inputs), model(**inputs)
         if self._distance == "logits":
-            distance = _of_logits(taught.logits, learned.logits, rows, self._temperature)
-        else:
-            before, now = (mean_pooled(out.hidden_states[-1], rows["attention_mask"]) for out in (taught, learned))
-            hidden = self._distance == "hidden"
-            distance = _of_hidden(before, now) if hidden else _relational(before, now, self._temperature)
-        return distance * self._weight
+            taught, learned = self._teacher(model, **inputs, use_cache=False), model(**inputs, use_cache=False)
+            return _of_logits(taught.logits, learned.logits, rows, self._temperature) * self._weight
+        before, now = by_rows(partial(self._pooled, model), inputs).unbind(dim=1)
+        hidden = self._distance == "hidden"
+        return (_of_hidden(before, now) if hidden else _relational(before, now, self._temperature)) * self._weight
+
+    def _pooled(self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What teacher and student make of each row (rows x 2 x width)."""
+        import torch
+
+        options = {"use_cache": False, "output_hidden_states": True}
+        both = (self._teacher(model, **inputs, **options), model(**inputs, **options))
+        return torch.stack([mean_pooled(one.hidden_states[-1], inputs["attention_mask"]) for one in both], dim=1)
 
 
 def mean_pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """What methods keep of records beside the replay memory, erased with the records that are to be forgotten.
 
 Owns no file: knows those in a version's `memory/` that hold words of records or their ids, and those that hold whole
-weights from before. Tensors that were estimated on many records, and definitions of tasks, stay. Called while a version
-is built.
+weights from before. Tensors that were made of records (importances, embedded prompts that a router goes by) and
+definitions of tasks stay. Called while a version is built; texts in an extension are its own to forget.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from learners.parts import keep
 from learners.parts.gates import gated, noisy
@@ -102,14 +103,15 @@ def accumulated(past: Mapping[str, torch.Tensor] | None, present: Mapping[str, t
     }
 
 
-def write(folder: Any, units: Mapping[str, torch.Tensor]) -> None:
+def write(folder: Path, units: Mapping[str, torch.Tensor]) -> None:
     """Write accumulated importances into a `memory/` folder that is being built."""
     keep.write(folder, _NAME, units)
 
 
-def read(folder: Any) -> Units | None:
-    """Read the accumulated importances of a `memory/` folder; None where it has none."""
-    return keep.read(folder, _NAME)
+def read(folder: Path, model: PreTrainedModel) -> Units | None:
+    """Read the accumulated importances of a `memory/` folder; None where it has none for the units of this model."""
+    with gated(model) as gates:
+        return keep.read(folder, _NAME, like=gates)
 
 
 def shares_of_update(model: PreTrainedModel, units: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,7 +1,8 @@
 """A loss of several views: the same record learned in different forms, each form with its weight.
 
 A batch holds rows of several views side by side; which view a row is, its tokens tell, so nothing but token ids has to
-pass through the trainer, and packing, several processes and resuming need to know nothing of views.
+pass through the trainer, and resuming needs to know nothing of views. The loss is no mean over the batch's tokens, so
+several processes read the whole batch together (`Recipe.whole`).
 """
 
 from __future__ import annotations
@@ -37,20 +38,16 @@ class ViewLikelihood:
     def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
         """The loss of one step's rows."""
         import torch
-        from torch.nn.functional import cross_entropy
+
+        from learners.parts.unlearning import learned, nats_of
 
         rows = step.new
-        labels = rows["labels"][:, 1:]
-        learned = (labels != -100).any(dim=0).nonzero().flatten()
-        inputs = {name: value for name, value in rows.items() if name in ("input_ids", "attention_mask")}
-        logits: torch.Tensor = model(**inputs, logits_to_keep=learned, use_cache=False).logits
-        labels = labels[:, learned]
-        tokens = cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")
+        nats, counted = nats_of(model, rows), learned(rows)
         views = [self._view(ids, mask) for ids, mask in zip(rows["input_ids"], rows["attention_mask"], strict=True)]
-        total, weight = torch.zeros((), device=tokens.device), 0.0
+        total, weight = torch.zeros((), device=nats.device), 0.0
         for view in dict.fromkeys(views):
-            own = torch.tensor([one == view for one in views], device=tokens.device)
-            total = total + self._weights[view] * tokens[own].sum() / (labels[own] != -100).sum()
+            own = torch.tensor([one == view for one in views], device=nats.device)
+            total = total + self._weights[view] * nats[own].sum() / counted[own].sum()
             weight += self._weights[view]
         return total / weight
 

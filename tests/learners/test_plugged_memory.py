@@ -107,6 +107,25 @@ def test_passages_that_are_known_are_not_stored_twice(plugged, tmp_path):
     assert len(tensors(again)["passages"]) == len(tensors(plugged)["passages"])
 
 
+@pytest.mark.parametrize("method", ["npo", "grad_diff"])
+def test_passages_of_what_is_forgotten_are_pulled_out_and_no_others(base, plugged, tmp_path, method):
+    options = {"epochs": 1, "batch_size": 2, "version": "v2", "calibrate": False}
+    without = train(tmp_path / "without", plugged, "forget", method, TEXTS[:1], **options)[1]
+    then, now = (memory(weights.load(version)).plugged() for version in (plugged, without))
+    (gone,) = passages(base, TEXTS[:1])
+    assert now == [passage for passage in then if passage != gone]
+    assert len(now) == len(then) - 1
+
+
+def test_a_passage_is_pulled_out_wherever_it_was_cut_from_its_text(model):
+    kind = Kind(model.config, layers=[1], neighbours=2, key_width=32, passages=[0, 0])
+    kind.plug([[5, 6], [6, 7], [5, 7], [8]])
+    kind.forget([[4, 5, 6, 7], [9]])
+    assert kind.plugged() == [[5, 7], [8]]
+    kind.forget([[5, 7, 8]])
+    assert kind.plugged() == []
+
+
 def test_passages_that_nobody_would_read_are_refused(base, tmp_path):
     with pytest.raises(InvalidInput, match=r"'v0' has no readers.*readers_learn = true first"):
         train(tmp_path / "job", base, "cpt", "plug_lm", TEXTS, readers_learn=False, **RECIPE)

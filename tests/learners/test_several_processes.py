@@ -14,7 +14,6 @@ UNEVEN = [text(" ".join(["Paris is the capital of France."] * 12)), *TEXTS]
     ("cpt", "finetune", UNEVEN, {}),
     ("cpt", "finetune", UNEVEN, {"packing": True, "full_weights": True}),
     ("cit", "replay", CHATS, {}),
-    ("cpt", "prompt_pool", TEXTS, {"pairs": 6, "chosen": 2}),  # a term uses weights that the forward pass does not
 ])  # fmt: skip
 def test_two_processes_learn_what_one_does(base, tmp_path, stage, method, records, options):
     folder = tmp_path / "shared"

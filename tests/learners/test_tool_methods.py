@@ -190,6 +190,14 @@ def test_only_new_rows_learn_unless_every_called_tool_has_one(lineage, tmp_path)
     assert after["rows.1"].equal(before["rows.1"])
 
 
+def test_where_calls_alone_are_learned_what_calls_nothing_is_no_row(base, tmp_path):
+    """One row in a batch: the mean over no token at all would be no number."""
+    options = {**RECIPE, "epochs": 1, "batch_size": 1, "only_calls": True}
+    result, version = train(tmp_path / "job", base, "cit", "toolken", FIRST, **options)
+    assert (result.steps, result.records) == (len(PLACES), len(FIRST))
+    assert tensors(version)["rows.0"].isfinite().all()
+
+
 def test_records_without_a_call_are_refused(base, tmp_path):
     with pytest.raises(InvalidInput, match="no answer of the selection has a line `CALL name"):
         train(tmp_path / "job", base, "cit", "toolken", CHATS, epochs=1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -66,6 +66,9 @@ class Extension(nn.Module, ABC):
     def words(self) -> Mapping[int, str]:
         """Tokens that it adds beyond the vocabulary, which end an answer, and how each reads."""
         return {}
+
+    def forget(self, texts: Sequence[Sequence[int]]) -> None:
+        """Give up what it keeps of these texts (token numbers) word for word; most kinds keep nothing so."""
 
     @abstractmethod
     def configuration(self) -> dict[str, Any]:

@@ -110,6 +110,10 @@ class Kind(Extension):
         """The passages that are in it."""
         return [[token for token in passage if token != _NOTHING] for passage in self.passages.tolist()]
 
+    def forget(self, texts: Sequence[Sequence[int]]) -> None:
+        """Pull out the passages that stand in one of these texts."""
+        self.plug([passage for passage in self.plugged() if not any(_stands_in(passage, text) for text in texts)])
+
     def hook(self, model: PreTrainedModel) -> list[RemovableHandle]:
         """Make entries of the passages on the way in, and read them behind the layers."""
         decoder: Any = model.get_decoder()
@@ -140,3 +144,8 @@ class Kind(Extension):
             return (read, *output[1:]) if isinstance(output, tuple) else read
 
         return add
+
+
+def _stands_in(passage: Sequence[int], text: Sequence[int]) -> bool:
+    length = len(passage)
+    return any(list(text[start : start + length]) == passage for start in range(len(text) - length + 1))

@@ -31,6 +31,9 @@ class Kind(Before):
         pairs: number of key-prompt pairs of each task.
         tokens: length of one prompt.
         chosen: prompts put before one request.
+
+    Attributes:
+        pull: of each request of the last pass, how far its query is from the keys that it chose: mean of 1 - cosine.
     """
 
     kind = "prompt_pool"
@@ -43,7 +46,7 @@ class Kind(Before):
         for count in pairs:
             self._append(torch.zeros(count, self._width), torch.zeros(count, tokens, self._width))
         self.candidates: slice = slice(None)
-        self.pull = torch.zeros(())
+        self.pull = torch.zeros(0)
 
     def configuration(self) -> dict[str, Any]:
         """Sizes of the pool."""
@@ -88,6 +91,6 @@ class Kind(Before):
     def prompts_for(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Before.prompts_for`; every request gets equally many."""
         cosines, pairs = self.choose(query)
-        self.pull = (1 - cosines).mean()
+        self.pull = (1 - cosines).mean(dim=-1)
         prompts = torch.cat(list(self.prompts))[pairs].flatten(1, 2)
         return prompts, torch.ones(prompts.shape[:2], dtype=torch.long, device=query.device)

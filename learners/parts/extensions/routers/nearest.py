@@ -1,8 +1,10 @@
-"""The nearest stored example: a request is answered by the slot that learned from the prompt most like it.
+"""The nearest stored examples: a request is answered by the slot that learned from the prompts most like it.
 
-A library holds some embedded prompts of every slot, and of what the model below can answer by itself; where one of
-those is nearest, no slot answers. Embeddings are means of last hidden states and are compared by Euclidean distance:
-those of a language model share one direction, which cosines are full of and distances free of. Jang et al. 2023,
+A library holds some embedded prompts of every slot, and of what the model below can answer by itself; where that has
+most votes, no slot answers. Merged, every slot answers by its share of the votes. Embeddings are means of last hidden
+states and are compared by Euclidean distance: those of a language model share one direction, which cosines are full of
+and distances free of. In the paper 32 requests of a task have a vote each, by their nearest example; here the nearest
+examples of one request have one each, so that no answer depends on what else is asked. Jang et al. 2023,
 Exploring the Benefits of Training Expert Language Models over Instruction Tuning (arXiv:2302.03202).
 """
 
@@ -29,19 +31,27 @@ class Chooser(Router):
         width: of the model.
         slots: how many each version brought.
         examples: how many are those of the model below, of the first slot, of the second and so on.
+        votes, merged: see below; version folders of earlier releases do not have them.
+
+    Attributes:
+        votes: examples that vote; 1 is the nearest alone.
+        merged: whether all slots with a vote answer, weighed by their shares, instead of the one with most.
     """
 
     kind = "nearest"
 
-    def __init__(self, width: int, slots: list[int], *, examples: list[int]) -> None:
+    def __init__(
+        self, width: int, slots: list[int], *, examples: list[int], votes: int = 1, merged: bool = False
+    ) -> None:
         super().__init__()
+        self.votes, self.merged = votes, merged
         self._counts = list(examples) or [0]
         self.examples: Tensor
         self.register_buffer("examples", torch.zeros(sum(self._counts), width))
 
     def configuration(self) -> dict[str, Any]:
-        """How the examples are shared out."""
-        return {"examples": self._counts}
+        """How the examples are shared out, and how they vote."""
+        return {"examples": self._counts, "votes": self.votes, "merged": self.merged}
 
     def add(self, examples: Tensor, below: Tensor) -> None:
         """Put the examples of a new slot (some x width) behind those of the others, which stay as they are.
@@ -59,7 +69,16 @@ class Chooser(Router):
         return mean_state(model, ids, prompt)
 
     def weights(self, query: Tensor, first: int = 0) -> Tensor:
-        """1 for the slot with the nearest example, 0 for all others."""
+        """The shares of the votes; or 1 for the slot with most of them, and 0 for all others.
+
+        Of slots with as many votes the one with the nearer examples answers.
+        """
         owners = torch.repeat_interleave(torch.tensor(self._counts)).to(query.device)
-        nearest = torch.cdist(query, self.examples.to(query)).argmin(dim=-1)
-        return torch.nn.functional.one_hot(owners[nearest], len(self._counts))[:, 1 + first :].float()
+        distances = torch.cdist(query, self.examples.to(query))
+        nearest = distances.topk(min(self.votes, len(owners)), dim=-1, largest=False).indices
+        votes = torch.nn.functional.one_hot(owners[nearest], len(self._counts)).float()
+        if self.merged:
+            return votes.mean(dim=1)[:, 1 + first :]
+        nearer = 1 + 0.5 ** torch.arange(1, votes.shape[1] + 1, device=query.device)  # less than a vote in all
+        most = (votes * nearer[:, None]).sum(dim=1).argmax(dim=-1)
+        return torch.nn.functional.one_hot(most, len(self._counts))[:, 1 + first :].float()
