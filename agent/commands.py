@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.config import Config
-from agent.errors import AlreadyRunning, CldError, StoreError, error_kind
+from agent.errors import AlreadyRunning, CldError, StoreError, error_kind, exit_code
 from agent.layout import Layout
 from agent.lock import daemon_alive, lock
 from agent.serving_files import Read, Reader, read_now
@@ -30,7 +30,7 @@ from agent.verbs import DAEMON_VERBS, UNORDERED_VERBS, VERBS, Reply, Request, pr
 if TYPE_CHECKING:
     from agent.context import Context
 
-__all__ = ["Answer", "Outcome", "ask", "execute", "execute_pending"]
+__all__ = ["Answer", "Outcome", "ask", "execute", "execute_pending", "refuse"]
 
 Outcome = Literal["applied", "would_apply", "already", "refused", "queued"]
 
@@ -98,6 +98,8 @@ def ask(
 def execute(store: Store, layout: Layout, config: Config, command: Command, read: Read = read_now) -> Answer | None:
     """Execute one row and record its answer in the same transaction; a row that is answered stays as it is.
 
+    A fault of cld is answered, too, and then raised.
+
     Args:
         read: reads the files of a version that is about to serve.
 
@@ -119,41 +121,55 @@ def execute(store: Store, layout: Layout, config: Config, command: Command, read
                 current = commands.answer(tx, command.id, reply.outcome, reply.message, data, who=command.who)
     except StoreError:
         raise
-    except CldError as refusal:
-        data = {"target": request.target or "", "kind": error_kind(refusal)}
-        with store.write() as tx:
-            current = commands.answer(tx, command.id, "refused", str(refusal), data, who=command.who)
+    except Exception as error:
+        current = refuse(store, command, error)
+        if exit_code(error) is None:
+            raise
     return _answer_of(current)
+
+
+def refuse(store: Store, command: Command, error: Exception) -> Command:
+    """Answer a row with the error that it met; one left pending would end every turn to come, and be tried again."""
+    fault = "" if exit_code(error) else f"a fault of cld, `cld logs` tells more: {type(error).__name__}: "
+    data = {"target": command.args.get("target") or "", "kind": error_kind(error)}
+    with store.write() as tx:
+        return commands.answer(tx, command.id, "refused", f"{fault}{error}", data, who=command.who)
 
 
 def execute_pending(context: Context) -> bool:
     """The daemon's side: execute what operators asked; True if anything was answered."""
     from agent import sweep
 
-    answers = _execute_all(context.store, context.layout, context.config, context.reader)
-    for answer in answers:
+    answered = False
+    for answer in _execute_all(context.store, context.layout, context.config, context.reader):
+        answered = True
         context.log.info(f"{answer.verb}: {answer.message}", action="command.answered", outcome=answer.outcome)
         if answer.verb == "cycle_abort" and answer.outcome == "applied":
             context.jobs.abandon(answer.target, answer.message)
-    return sweep.advance(context) or bool(answers)
+    return sweep.advance(context) or answered
 
 
 def _execute_here(store: Store, layout: Layout, config: Config) -> None:
     """Execute pending rows under the daemon's lock; whoever holds it instead does it."""
     with suppress(AlreadyRunning), lock(layout, "command"):
-        _execute_all(store, layout, config)
+        list(_execute_all(store, layout, config))
 
 
-def _execute_all(store: Store, layout: Layout, config: Config, reader: Reader | None = None) -> list[Answer]:
-    """Execute what is pending in its order; behind a row whose files are still read only what needs no order."""
+def _execute_all(store: Store, layout: Layout, config: Config, reader: Reader | None = None) -> Iterator[Answer]:
+    """Execute what is pending in its order; behind a row whose files are still read only what needs no order.
+
+    Each answer is given before the next row is tried, so that what follows from it is done whatever that one meets.
+    """
     with store.read() as tx:
         rows = [row for row in commands.pending(tx) if row.verb not in DAEMON_VERBS]
-    answers: list[Answer | None] = []
+    waits = False
     for row in rows:
-        if None not in answers or row.verb in UNORDERED_VERBS:
+        if not waits or row.verb in UNORDERED_VERBS:
             read = partial(reader.ask, f"command {row.id}") if reader else read_now
-            answers.append(execute(store, layout, config, row, read))
-    return [answer for answer in answers if answer is not None]
+            answer = execute(store, layout, config, row, read)
+            waits = waits or answer is None
+            if answer is not None:
+                yield answer
 
 
 class _RehearsedError(Exception):

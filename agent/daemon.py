@@ -31,7 +31,7 @@ from agent.lock import lock
 from agent.logs import open_log
 from agent.notify import notify
 from agent.store import Store, StoreFull, control
-from agent.stores import store_url
+from agent.stores import migrate, store_url
 from agent.trigger import Trigger
 
 __all__ = ["STOPPED_AT_ONCE", "Daemon", "open_context", "run"]
@@ -56,7 +56,7 @@ def run(layout: Layout, config: Config) -> int:
     """
     with lock(layout):
         context = open_context(layout, config)
-        context.store.migrate()
+        migrate(layout, context.store)
         daemon = Daemon(context)
         with daemon.signals():
             return daemon.loop()

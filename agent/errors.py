@@ -33,7 +33,7 @@ from typing import Final
 __all__ = [
     "EXIT_CODES", "AlreadyRunning", "CldError", "ConfigError", "DamagedVersion", "GenerationMoved", "InvalidId",
     "InvalidValue", "MissingDependency", "NoDataRoot", "NotFound", "NotStarted", "Refused", "SchemaTooNew", "StoreBusy",
-    "StoreDamaged", "StoreError", "error_kind", "exit_code",
+    "StoreDamaged", "StoreError", "error_kind", "exit_code", "kind_of",
 ]  # fmt: skip
 
 
@@ -154,4 +154,9 @@ def exit_code(error: BaseException) -> int | None:
 
 def error_kind(error: BaseException) -> str:
     """Name of the class as machines read it in `--json`, e.g. `stale_generation`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+    return kind_of(type(error).__name__)
+
+
+def kind_of(name: str) -> str:
+    """Name of a class of errors as machines read it."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -52,6 +52,6 @@ def _write_new(layout: Layout) -> None:
 def _migrate(layout: Layout) -> None:
     from agent.settings import load
     from agent.store import Store
-    from agent.stores import store_url
+    from agent.stores import migrate, store_url
 
-    Store(store_url(layout, load(layout))).migrate()
+    migrate(layout, Store(store_url(layout, load(layout))))

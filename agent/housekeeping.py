@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agent.calendar import month_start
 from agent.context import DAEMON, Context
@@ -27,6 +28,7 @@ class Housekeeping:
 
     context: Context
     _last: float | None = field(default=None, init=False)
+    _undeleted: set[Path] = field(default_factory=set[Path], init=False)
 
     def turn(self, now_monotonic: float) -> None:
         """Look after everything if a minute has passed."""
@@ -67,14 +69,17 @@ class Housekeeping:
         """Delete the folders of versions beyond retention that nothing protects."""
         keep = self.context.config.retention.keep_versions
         with self.context.store.read() as tx:
-            protected = versions.protected(tx)
-            held = [version for version in versions.listing(tx) if version.state in ("candidate", "kept")]
+            protected, known = versions.protected(tx), versions.listing(tx)
+        held = [version for version in known if version.state in ("candidate", "kept")]
+        gone = [version.id for version in known if version.state == "swept"]
         newest = {version.id for version in sorted(held, key=lambda version: version.number)[-keep:]}
         for version in held:
             if version.id not in protected | newest:
                 with self.context.store.write() as tx:
                     versions.mark(tx, version.id, "swept", DAEMON, f"beyond retention.keep_versions = {keep}")
-                shutil.rmtree(self.context.layout.version(version.id), ignore_errors=True)
+                gone.append(version.id)
+        for version_id in gone:  # those of before, too: cld may have been killed between the mark and the files
+            self._delete(self.context.layout.version(version_id))
 
     def sweep_jobs(self) -> None:
         """Delete the folders of finished jobs beyond retention; their results are in the database."""
@@ -82,4 +87,16 @@ class Housekeeping:
         with self.context.store.read() as tx:
             old = jobs.disposable(tx, present, keep=self.context.config.retention.keep_jobs)
         for job_id in old:
-            shutil.rmtree(self.context.layout.job(job_id), ignore_errors=True)
+            self._delete(self.context.layout.job(job_id))
+
+    def _delete(self, folder: Path) -> None:
+        """Delete a folder, be it gone already; what cannot be deleted is said once, and tried again."""
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if folder not in self._undeleted:
+                self._undeleted.add(folder)
+                told = f"{folder} cannot be deleted, though retention keeps it no more: {error}; cld tries on"
+                self.context.log.warning(told, action="retention.not_deleted")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agent.config import Config
-from agent.errors import NotFound, Refused
+from agent.errors import InvalidValue, NotFound, Refused
 from agent.layout import Layout
 
 __all__ = ["FORMATS", "destination", "file_name", "open_regular", "submit"]
@@ -45,12 +45,12 @@ def file_name(file: str, ending: str) -> str:
     """Name under which data is kept: the file's own, or `stdin` with the ending that was named.
 
     Raises:
-        Refused: the format is not one that intake reads, or standard input came without one.
+        InvalidValue: the format is not one that intake reads, or standard input came without one.
     """
     wanted = ending or Path(file).suffix.lower().removeprefix(".")
     if wanted not in FORMATS:
         what = f"{wanted!r} is no format that cld reads" if wanted else f"{file!r} does not say what it holds"
-        raise Refused(f"{what}; name one with --format: {', '.join(FORMATS)}")
+        raise InvalidValue(f"{what}; name one with --format: {', '.join(FORMATS)}")
     return f"{'stdin' if file == '-' else Path(file).stem}.{wanted}"
 
 

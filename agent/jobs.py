@@ -129,18 +129,27 @@ class JobRunner:
         return workers.inspect(self.layout.job(job_id), identity, self.config.limits.lease_seconds)
 
     def _launch(self, job_id: str, package: Package, kind: str, build: Build) -> None:
-        folder = self.layout.job(job_id)
-        limits = self._limits()
-        if not (folder / "job.json").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            spec = build(folder).model_dump(mode="json")
-            request = JobRequest(job_id=job_id, kind=kind, spec=spec, limits=limits)
-            write_atomic(folder / "job.json", request.model_dump_json(indent=2))
+        folder, limits = self.layout.job(job_id), self._limits()
+        self._request(folder, job_id, kind, build, limits)
         python = self.config.engine.python if package == "monitors" else None
         identity = workers.launch(folder, package, limits, self.environment, python, self._accelerate_config(kind))
         self._running[job_id] = identity
         with self.store.write() as tx:
             jobs.start_attempt(tx, job_id, identity.pid, identity.start_time)
+
+    def _request(self, folder: Path, job_id: str, kind: str, build: Build, limits: Limits) -> None:
+        """Write what the worker is asked, once; the limits are those of now, which may have been raised for it."""
+        path = folder / "job.json"
+        if path.exists():
+            request = JobRequest.model_validate_json(path.read_bytes())
+            if request.limits == limits:
+                return
+            request = request.model_copy(update={"limits": limits})
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            spec = build(folder).model_dump(mode="json")
+            request = JobRequest(job_id=job_id, kind=kind, spec=spec, limits=limits)
+        write_atomic(path, request.model_dump_json(indent=2))
 
     def _accelerate_config(self, kind: str) -> Path | None:
         """Only training is shared out."""

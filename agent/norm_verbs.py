@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from agent.errors import InvalidId, NotFound, Refused
+from agent.errors import InvalidId, InvalidValue, NotFound, Refused
 from agent.requests import Reply, Request
 from agent.store import Conflict, Session, norms
 from agent.store.columns import now
@@ -92,7 +92,7 @@ def _draft(request: Request, norm: str, today: datetime) -> norms.Draft:
     if not _NAME.fullmatch(norm):
         raise InvalidId(f"norm {norm!r}: a norm's name has 1 to 64 of a-z, 0-9, '_' and '-', and begins with no sign")
     if not statement:
-        raise Refused(f"norm {norm!r} says nothing: give its statement in a sentence or two")
+        raise InvalidValue(f"norm {norm!r} says nothing: give its statement in a sentence or two")
     return norms.Draft(
         id=norm,
         statement=statement,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent import hidden, profiles
+from agent.commands import refuse
 from agent.context import Context
-from agent.errors import CldError, error_kind
+from agent.errors import StoreError, exit_code
 from agent.history.diff import line
-from agent.jobs import JobFailed
 from agent.steps import measured
 from agent.steps.diagnosing import read_measurements
 from agent.store import commands, control, cycles, deployment, measurements, versions
@@ -38,8 +38,12 @@ def advance(context: Context) -> bool:
         return False
     try:
         return _measure(context, asked, serving.version)
-    except JobFailed as failure:
-        _refuse(context, asked, serving.version, failure)
+    except StoreError:
+        raise
+    except Exception as error:
+        refuse(context.store, asked, error)
+        if exit_code(error) is None:
+            raise
         return True
 
 
@@ -110,9 +114,3 @@ def _learned(context: Context, version: str) -> list[Path]:
     names = ((f"{cycle.id}-measuring", f"{measured.target_suite_name(cycle)}.yaml") for cycle in learned)
     files = [context.layout.job(job) / "suites" / name for job, name in names]
     return [file for file in files if file.is_file()]
-
-
-def _refuse(context: Context, asked: Command, version: str, failure: CldError) -> None:
-    with context.store.write() as tx:
-        data = {"target": version, "kind": error_kind(failure)}
-        commands.answer(tx, asked.id, "refused", str(failure), data)

@@ -6,10 +6,10 @@ the norms is `agent.history.norms`'s.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from agent.errors import Refused
+from agent.errors import InvalidValue
 from agent.facts import row_facts
 from agent.store import Session, cycles, norms, plans
 from agent.store.columns import now
@@ -23,12 +23,14 @@ def moment_of(text: str) -> datetime:
     """A day or a moment as people write it: `2026-03-01` (its first moment) or `2026-03-01T12:00`, local time.
 
     Raises:
-        Refused: it is neither.
+        InvalidValue: it is neither, or so far from now that another time zone has no date for it.
     """
     try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise Refused(f"{text!r} is no day: write it as 2026-03-01, or as 2026-03-01T12:00") from None
+        found = datetime.fromisoformat(text).astimezone()
+        found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidValue(f"{text!r} is no day: write it as 2026-03-01, or as 2026-03-01T12:00") from None
+    return found
 
 
 def listing(tx: Session, at: datetime | None = None) -> list[dict[str, Any]]:

@@ -8,12 +8,15 @@ import typer
 
 from agent.cli import console
 from agent.cli.place import Place
-from agent.errors import EXIT_CODES
+from agent.errors import EXIT_CODES, kind_of
 
 __all__ = ["change", "finish"]
 
-_CODES = {"not_found": "NotFound", "generation_moved": "GenerationMoved", "stale_generation": "GenerationMoved",
-          "damaged_version": "DamagedVersion", "invalid_id": "InvalidId"}  # fmt: skip
+_REFUSED = EXIT_CODES["Refused"][0]
+_CODES = {kind_of(name): code for name, (code, _) in EXIT_CODES.items()} | {
+    "stale_generation": EXIT_CODES["GenerationMoved"][0]
+}
+"""Exit codes by the kind of a refusal; a kind that has none is refused."""
 
 
 def change(place: Place, verb: str, *, dry_run: bool, as_json: bool, **args: Any) -> None:
@@ -34,4 +37,4 @@ def finish(verb: str, target: str, outcome: str, message: str, data: dict[str, A
     reply = {"verb": verb, "target": target, "outcome": outcome, "message": message, "data": data}
     console.answer(reply, as_json=as_json)
     if outcome == "refused":
-        raise typer.Exit(EXIT_CODES[_CODES.get(str(data.get("kind")), "Refused")][0])
+        raise typer.Exit(_CODES.get(str(data.get("kind")), _REFUSED))

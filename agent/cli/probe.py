@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,7 +12,9 @@ from agent.cli.place import DryRun, Json, Why, here
 
 __all__ = ["group"]
 
-Role = Annotated[str | None, typer.Option(help="Only this role: general, instruction, safety, overrefusal or target.")]
+Role = Annotated[
+    Literal["target", "general", "instruction", "safety", "overrefusal"] | None, typer.Option(help="Only this role.")
+]
 Suite = Annotated[str | None, typer.Option(help="Only this suite.")]
 Versions = Annotated[int, typer.Option("--limit", min=1, help="Most versions shown, the newest; --json holds all.")]
 Engine = Annotated[str | None, typer.Option(help="Engine setting, by digest; else the newest measured version's.")]

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from agent.config.section import Section
 
-__all__ = ["Model", "Replay", "StageTraining", "Training"]
+__all__ = ["ForgetTraining", "Model", "Replay", "StageTraining", "Training"]
 
 
 class Model(Section):
@@ -34,6 +34,16 @@ class StageTraining(Section):
     )
     replay_weight: float = Field(
         default=0.5, ge=0, le=10, description="Weight of the rehearsed part in the loss, next to 1 for what is new."
+    )
+
+
+class ForgetTraining(StageTraining):
+    """Settings of forgetting: those of a stage, and what only methods of unlearning have."""
+
+    fuse: bool = Field(
+        default=False,
+        description="Make one set of unlearning layers of all deletions, which each comes near to, in place of a set "
+        "for each; all deletions must have asked for it. Method `eul` has it.",
     )
 
 
@@ -77,8 +87,8 @@ class Training(Section):
         default=StageTraining(learning_rate=5e-4, epochs=2, batch_size=4, replay_share=0.4, replay_weight=1.0),
         description="Continual alignment.",
     )
-    forget: StageTraining = Field(
-        default=StageTraining(learning_rate=1e-3, epochs=100, batch_size=4, replay_share=0.75, replay_weight=4.0),
+    forget: ForgetTraining = Field(
+        default=ForgetTraining(learning_rate=1e-3, epochs=100, batch_size=4, replay_share=0.75, replay_weight=4.0),
         description="Forgetting; what is rehearsed is what must be kept.",
     )
 

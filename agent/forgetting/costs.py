@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.config import Config
-from agent.planner.plan import Candidate
-from agent.planner.settings import configured_settings
-from agent.planner.situation import estimated_tokens
+from agent.planner.costs import estimated_tokens, settings_of
 from agent.store import Session, jobs
 from agent.store.pool import PooledRecord
-from learners.methods import methods, settings_for
+from learners.methods import methods
 
 __all__ = ["Unlearning", "unlearning"]
 
@@ -33,8 +31,7 @@ class Unlearning:
 
 def unlearning(tx: Session, config: Config, method: str, records: Sequence[PooledRecord]) -> Unlearning:
     """The cost of unlearning `records` with `method`."""
-    candidate = Candidate(id=f"forget.{method}", action="train", stage="forget", method=method)
-    settings = settings_for(method, "forget", configured_settings(config, candidate))
+    settings = settings_of(config, "forget", method)
     steps = settings.epochs * math.ceil(len(records) / settings.batch_size)
     passes = settings.epochs * methods()[method].relative_cost
     tokens = round(estimated_tokens([row.record for row in records]) * passes)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import MissingDependency, Refused
+from agent.errors import InvalidValue, MissingDependency
 from agent.history.cards import record_gist
 from agent.history.index import Embed
 from agent.history.search import search, shipped
@@ -64,11 +64,11 @@ def select(
         embed: texts to normalised vectors; the shipped embedder unless a test gives another.
 
     Raises:
-        Refused: none or more than one of the three ways was used.
+        InvalidValue: none or more than one of the three ways was used.
         NotFound: an id is no record's, or several records'.
     """
     if sum(map(bool, (records, sources, query))) != 1:
-        raise Refused("say which records are meant in one way: --record ID..., --source NAME... or --query TEXT")
+        raise InvalidValue("say which records are meant in one way: --record ID..., --source NAME... or --query TEXT")
     if query:
         return _queried(layout, store, query, limit, embed)
     with store.read() as tx:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,17 +69,43 @@ class Exact:
     refused: str | None
 
 
+@dataclass(frozen=True)
+class _Learned:
+    """What the store keeps of how a version learned.
+
+    Attributes:
+        version: that its cycle made, by `plan`, in `job`.
+        known: the records of the plan that the store knows; `left` those of them that are not forgotten.
+    """
+
+    version: Version
+    plan: Plan | None
+    job: Job | None
+    known: frozenset[str]
+    left: tuple[PooledRecord, ...]
+
+    @property
+    def cycle(self) -> str:
+        """Whose training it was."""
+        return self.version.cycle or ""
+
+    @property
+    def answer(self) -> Mapping[str, Any]:
+        """What the worker answered."""
+        return (self.job and self.job.result) or {}
+
+
 def exact(tx: Session, layout: Layout, found: Lineage) -> Exact | None:
     """The replay that would forget exactly; None where the serving version knows none of the records."""
     if not found.learned:
         return None
     newest_first = line(tx, versions.get(tx, found.serving), until=found.clean)
-    again = [row for row in reversed(newest_first) if row.stage != "forget"]
     gone = frozenset(record for turn in found.taught for record in turn.records)
-    told = tuple(_told(tx, row, gone) for row in again)
+    again = [_learned(tx, row, gone) for row in reversed(newest_first) if row.stage != "forget"]
+    told = tuple(map(_told, again))
     replay, refused = (), None
     try:
-        replay = _replay(tx, layout, found, again, gone)
+        replay = _replay(layout, found, again, gone)
     except Refused as refusal:
         refused = str(refusal)
     return Exact(
@@ -92,23 +118,35 @@ def exact(tx: Session, layout: Layout, found: Lineage) -> Exact | None:
     )
 
 
-def _told(tx: Session, version: Version, gone: Collection[str]) -> Replayed:
-    cycle, plan = version.cycle or "", _plan(tx, version)
-    job = _job(tx, cycle)
+def _learned(tx: Session, version: Version, gone: Collection[str]) -> _Learned:
+    row = plans.find(tx, version.cycle) if version.cycle else None
+    plan = Plan.model_validate(row.plan) if row else None
+    records = pool.get(tx, plan.records) if plan else []
+    return _Learned(
+        version=version,
+        plan=plan,
+        job=next((job for job in jobs.of_cycle(tx, version.cycle or "") if job.kind == "train"), None),
+        known=frozenset(record.id for record in records),
+        left=tuple(record for record in records if record.id not in gone and record.state != "forgotten"),
+    )
+
+
+def _told(learned: _Learned) -> Replayed:
+    job, plan = learned.job, learned.plan
     return Replayed(
-        cycle=cycle,
-        version=version.id,
-        stage=version.stage or "",
-        method=version.method or "",
+        cycle=learned.cycle,
+        version=learned.version.id,
+        stage=learned.version.stage or "",
+        method=learned.version.method or "",
         records_before=len(plan.records) if plan else 0,
-        records_after=len(_left(tx, plan, gone)) if plan else 0,
-        tokens=int(((job and job.result) or {}).get("tokens") or 0),
+        records_after=len(learned.left),
+        tokens=int(learned.answer.get("tokens") or 0),
         seconds=float(((job and job.usage) or {}).get("wall_seconds") or 0.0),
     )
 
 
 def _replay(
-    tx: Session, layout: Layout, found: Lineage, again: Collection[Version], gone: Collection[str]
+    layout: Layout, found: Lineage, again: Sequence[_Learned], gone: Collection[str]
 ) -> tuple[ReplayedJob, ...]:
     """The jobs to train.
 
@@ -117,7 +155,7 @@ def _replay(
     """
     if found.clean is None:
         raise Refused("no version of the line from before they were learned has its files any more")
-    made = [_repeated(tx, layout, row, gone) for row in again]
+    made = [_repeated(layout, learned, gone) for learned in again]
     replay = tuple(one for one in made if one is not None)
     if not replay:
         raise Refused(
@@ -127,52 +165,38 @@ def _replay(
     return replay
 
 
-def _repeated(tx: Session, layout: Layout, version: Version, gone: Collection[str]) -> ReplayedJob | None:
+def _repeated(layout: Layout, learned: _Learned, gone: Collection[str]) -> ReplayedJob | None:
     """A version's job as it was asked, less what is forgotten; None where none of its records is left.
 
     Raises:
         Refused: it cannot be asked again.
     """
-    plan = _plan(tx, version)
+    version, plan = learned.version, learned.plan
     if plan is None or plan.stage is None or plan.method is None:
         raise Refused(f"{version.id} was not made by a plan of this history, so nothing says how to make it again")
-    rows = _left(tx, plan, gone)
-    if not rows:
+    if not learned.left:
         return None
-    _require_content(tx, version, plan, rows, gone)
+    _require_content(learned, plan, gone)
     settings = _settings(layout, version, plan)
     _require_method(version, plan.method, settings)
     return ReplayedJob(
-        cycle=version.cycle or "",
+        cycle=learned.cycle,
         version=version.id,
         stage=plan.stage,
         method=plan.method,
         settings=settings,
-        seed=_seed(tx, layout, version),
-        records=tuple(row.id for row in rows),
+        seed=_seed(layout, learned),
+        records=tuple(row.id for row in learned.left),
         records_before=len(plan.records),
     )
 
 
-def _plan(tx: Session, version: Version) -> Plan | None:
-    row = plans.find(tx, version.cycle) if version.cycle else None
-    return Plan.model_validate(row.plan) if row else None
-
-
-def _left(tx: Session, plan: Plan, gone: Collection[str]) -> list[PooledRecord]:
-    rows = pool.get(tx, plan.records)
-    return [row for row in rows if row.id not in gone and row.state != "forgotten"]
-
-
-def _require_content(
-    tx: Session, version: Version, plan: Plan, rows: Collection[PooledRecord], gone: Collection[str]
-) -> None:
-    known = {row.id for row in pool.get(tx, plan.records)}
-    missing = [record for record in plan.records if record not in known and record not in gone]
-    missing += [row.id for row in rows if row.content == forgetting.tombstone(row.kind)]
+def _require_content(learned: _Learned, plan: Plan, gone: Collection[str]) -> None:
+    missing = [record for record in plan.records if record not in learned.known and record not in gone]
+    missing += [row.id for row in learned.left if row.content == forgetting.tombstone(row.kind)]
     if missing:
         raise Refused(
-            f"the content of {len(missing)} record(s) that {version.cycle} learned is gone ({missing[0][:12]}), so it "
+            f"the content of {len(missing)} record(s) that {learned.cycle} learned is gone ({missing[0][:12]}), so it "
             "cannot be learned again"
         )
 
@@ -194,20 +218,15 @@ def _settings(layout: Layout, version: Version, plan: Plan) -> dict[str, Any]:
     return written["settings"] or plan.settings
 
 
-def _seed(tx: Session, layout: Layout, version: Version) -> int:
+def _seed(layout: Layout, learned: _Learned) -> int:
     """Of the job that made a version: from its answer, else from its folder."""
-    job = _job(tx, version.cycle or "")
-    seed = ((job and job.result) or {}).get("seed")
-    asked = layout.job(job.id) / "job.json" if job else None
+    seed = learned.answer.get("seed")
+    asked = layout.job(learned.job.id) / "job.json" if learned.job else None
     if seed is None and asked is not None and asked.is_file():
         seed = json.loads(asked.read_bytes())["spec"]["seed"]
     if seed is None:
         raise Refused(
-            f"the seed of {version.cycle}'s training is not known any more: it was trained before cld kept it, and its "
+            f"the seed of {learned.cycle}'s training is not known any more: it was trained before cld kept it, and its "
             "job's folder is swept"
         )
     return int(seed)
-
-
-def _job(tx: Session, cycle: str) -> Job | None:
-    return next((job for job in jobs.of_cycle(tx, cycle) if job.kind == "train"), None)

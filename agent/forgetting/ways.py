@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.config import Config
-from agent.errors import NotFound, Refused
+from agent.errors import InvalidValue, NotFound, Refused
 from agent.forgetting.costs import unlearning
 from agent.forgetting.lineage import Lineage
 from agent.forgetting.replay import METHOD, Exact, exact
@@ -71,10 +71,11 @@ def replayed(tx: Session, request: Request, learned: Sequence[PooledRecord], fou
     """The plan of exact forgetting.
 
     Raises:
-        Refused: it cannot be had, with the reason; or a method of unlearning was named beside it.
+        InvalidValue: a method of unlearning was named beside it.
+        Refused: it cannot be had, with the reason.
     """
     if (named := request.args.get("method")) is not None:
-        raise Refused(f"--exact trains every job again with its own method, so --method {named} has no part in it")
+        raise InvalidValue(f"--exact trains every job again with its own method, so --method {named} has no part in it")
     whole = exact(tx, request.layout, found)
     if whole is None or whole.refused:
         method = method_of(request.config, None)

@@ -5,15 +5,17 @@ data at hand (a method learns all of a selection, so pairs beside judged answers
 method needs, the limits, the gate (a plan whose predicted loss the gate would reject is not worth its energy), and that
 no other of its stage is predicted to do better in something and worse in nothing. Only methods marked `planned` are
 proposed; where what speaks for one is a run or two, `MethodInfo.planned_on` says so. The others train where an operator
-or a benchmark names them. Predictions start from the method table's priors and move with the lessons of past cycles.
+or a benchmark names them. Predictions start from the method table's priors and move with the lessons of past cycles;
+costs start from `agent.planner.costs` and move with what training jobs took of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agent.errors import ConfigError
 from agent.planner.plan import Candidate
 from learners.job import Stage
 from learners.methods import MethodInfo, methods
@@ -52,12 +54,18 @@ _PRIOR_WEIGHT = 2.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a past cycle of a stage and method did: rise of its target, fall of the general suites."""
+    """What a past cycle of a stage and method did.
+
+    Attributes:
+        gain, loss: rise of its target, fall of the general suites.
+        cost: tokens that its training took for each that was estimated; None where that is not known.
+    """
 
     stage: str
     method: str
     gain: float
     loss: float
+    cost: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class Situation:
         tokens_left: what this month's budget still allows; None: no limit.
         tolerated_loss: the gate's tolerance on the general suites.
         named: the methods that may be proposed; empty: those marked `planned`.
+        counted: (stage, method) -> tokens of the methods whose rows can be counted; of the others None.
     """
 
     gaps: Sequence[Gap]
@@ -82,6 +91,7 @@ class Situation:
     tolerated_loss: float
     outcomes: Sequence[Outcome] = ()
     named: Sequence[str] = ()
+    counted: Callable[[Stage, str], float | None] = lambda stage, method: None
 
 
 def propose(situation: Situation) -> tuple[Candidate, ...]:
@@ -116,7 +126,8 @@ def _candidate(situation: Situation, stage: Stage, name: str, method: MethodInfo
     severity = max((gap.severity for gap in situation.gaps), default=0.0)
     seen = [outcome for outcome in situation.outcomes if (outcome.stage, outcome.method) == (stage, name)]
     gain, loss = _expected(seen, 0.6 * severity, _UNTREATED_LOSS[stage] * method.relative_forgetting)
-    cost_tokens = round(situation.tokens * situation.epochs[stage] * method.relative_cost)
+    estimated, wrong = _estimated(situation, stage, name, method)
+    cost_tokens = round(estimated * _taken(situation.outcomes, stage, name))
     return Candidate(
         id=f"{stage}.{name}",
         action="train",
@@ -125,8 +136,19 @@ def _candidate(situation: Situation, stage: Stage, name: str, method: MethodInfo
         predicted_gain=round(gain, 3),
         predicted_loss=round(loss, 3),
         cost_tokens=cost_tokens,
-        refused=_refusal(situation, stage, method, loss, cost_tokens),
+        estimated_tokens=round(estimated),
+        refused=wrong or _refusal(situation, stage, method, loss, cost_tokens),
     )
+
+
+def _estimated(situation: Situation, stage: Stage, name: str, method: MethodInfo) -> tuple[float, str | None]:
+    """Tokens that training would take, and why the method cannot be had with the configuration at all."""
+    by_table = situation.tokens * situation.epochs[stage] * method.relative_cost
+    try:
+        counted = situation.counted(stage, name)
+    except ConfigError as wrong:
+        return by_table, str(wrong)
+    return by_table if counted is None else counted, None
 
 
 def _expected(seen: Sequence[Outcome], gain: float, loss: float) -> tuple[float, float]:
@@ -136,6 +158,19 @@ def _expected(seen: Sequence[Outcome], gain: float, loss: float) -> tuple[float,
         (_PRIOR_WEIGHT * gain + sum(outcome.gain for outcome in seen)) / weight,
         (_PRIOR_WEIGHT * loss + sum(outcome.loss for outcome in seen)) / weight,
     )
+
+
+def _taken(outcomes: Sequence[Outcome], stage: Stage, method: str) -> float:
+    """Tokens that training takes for each that is estimated: as often as the method was seen, beside its stage once.
+
+    What they have in common is the model, whose tokens are longer or shorter than the guess.
+    """
+    known = [(outcome.method, outcome.cost) for outcome in outcomes if outcome.stage == stage and outcome.cost]
+    if not known:
+        return 1.0
+    common = sum(cost for _, cost in known) / len(known)
+    own = [cost for name, cost in known if name == method]
+    return (common + sum(own)) / (1 + len(own))
 
 
 def _refusal(situation: Situation, stage: Stage, method: MethodInfo, loss: float, cost_tokens: int) -> str | None:

@@ -20,7 +20,8 @@ class Candidate(BaseModel):
         id: what a chooser answers with, e.g. `cpt.replay`, `do_nothing`, `ask_for_data`.
         predicted_gain: expected rise of the target suites, in score points [0, 1].
         predicted_loss: expected fall of the general suites, in score points [0, 1].
-        cost_tokens: tokens that training would pass through the model, replay included.
+        cost_tokens: tokens that training would pass through the model, replay included; `estimated_tokens` before what
+            earlier jobs took corrected it.
         refused: why it is not feasible; None if it is.
         asks: the data that `ask_for_data` asks for, where that is known.
     """
@@ -34,6 +35,7 @@ class Candidate(BaseModel):
     predicted_gain: float = 0.0
     predicted_loss: float = 0.0
     cost_tokens: int = 0
+    estimated_tokens: int = 0
     refused: str | None = None
     asks: str | None = None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from agent.config import Config
 from agent.planner.plan import Candidate
 from learners.methods import load_method
-from learners.methods.contract import Settings
 
 __all__ = ["configured_settings"]
 
@@ -29,6 +30,12 @@ def configured_settings(config: Config, candidate: Candidate) -> dict[str, Any]:
         "memory_records": config.replay.memory_records,
     }
     settings = load_method(candidate.method).Settings
-    # a method that states another default for what all methods have needs it, e.g. a mask's learning rate
-    restated = settings.__annotations__.keys() & Settings.model_fields.keys()
+    # a method that states another default for what all methods, or all of its family, have needs it: a mask's learning
+    # rate, or how much is kept where two terms keep
+    restated = settings.__annotations__.keys() & _inherited(settings)
     return {key: value for key, value in known.items() if key in settings.model_fields and key not in restated}
+
+
+def _inherited(settings: type[BaseModel]) -> set[str]:
+    """Names of the settings that the classes above this one have."""
+    return {name for above in settings.__mro__[1:] if issubclass(above, BaseModel) for name in above.model_fields}

@@ -55,6 +55,32 @@ def test_versions_beyond_retention_are_swept_but_never_those_that_are_needed(ope
         assert versions.get(tx, "v3").state == "swept"
 
 
+def test_files_that_a_killed_sweep_left_are_deleted_by_the_next_one(operated, housekeeping):
+    operated.publish("v1", "v0")
+    with operated.store.write() as tx:
+        versions.mark(tx, "v1", "swept", "daemon", "test")
+    housekeeping.sweep_versions()
+    assert not operated.layout.version("v1").exists()
+
+
+def test_what_cannot_be_deleted_is_said_once_and_tried_again(operated, housekeeping, monkeypatch):
+    operated.publish("v1", "v0")
+    with operated.store.write() as tx:
+        versions.mark(tx, "v1", "swept", "daemon", "test")
+
+    def refuse(folder):
+        raise PermissionError(13, "planted", str(folder))
+
+    with monkeypatch.context() as locked:
+        locked.setattr("agent.housekeeping.shutil.rmtree", refuse)
+        for _ in range(2):
+            housekeeping.sweep_versions()
+    told = operated.layout.log_file.read_text().splitlines()
+    assert len(told) == 1 and "planted" in told[0] and "retention.not_deleted" in told[0]
+    housekeeping.sweep_versions()
+    assert not operated.layout.version("v1").exists()
+
+
 def test_the_sketcher_of_a_generator_is_swept_only_after_it(operated, housekeeping):
     """Beyond retention as both are, the generator answers with its sketcher for as long as it has files."""
 

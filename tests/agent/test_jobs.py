@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from agent import workers
 from agent.jobs import JobFailed, JobRunner
 from agent.store import jobs
-from learners.job import Failure, Progress, Usage
+from learners.job import Failure, JobRequest, Progress, Usage
 
 IDENTITY = workers.Identity(4242, 1.0)
 USAGE = Usage(wall_seconds=1.0, cpu_seconds=1.0, peak_memory_bytes=1)
@@ -73,6 +73,18 @@ def test_the_request_is_written_once_and_before_the_worker_starts(runner, monkey
     Processes(monkeypatch, workers.Absent())
     ask(runner)
     assert '"hello"' in (runner.layout.job("sweep-1") / "job.json").read_text()
+
+
+def test_limits_that_were_raised_hold_for_the_next_attempt_at_the_same_request(runner, monkeypatch):
+    Processes(monkeypatch, workers.Absent())
+    ask(runner)
+    written = runner.layout.job("sweep-1") / "job.json"
+    before = JobRequest.model_validate_json(written.read_bytes())
+    more = runner.config.limits.model_copy(update={"memory_bytes": 2 * runner.config.limits.memory_bytes})
+    reborn = JobRunner(runner.layout, runner.config.model_copy(update={"limits": more}), runner.store)
+    reborn.ensure("sweep-1", "monitors", "measure", lambda _: Spec(word="other"), cycle=None, step="sweep")
+    after = JobRequest.model_validate_json(written.read_bytes())
+    assert (after.limits.memory_bytes, after.spec) == (2 * before.limits.memory_bytes, before.spec)
 
 
 def test_a_failed_attempt_is_repeated_until_the_limit_and_then_named(runner, monkeypatch):

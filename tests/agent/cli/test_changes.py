@@ -147,7 +147,7 @@ def test_a_format_that_nobody_reads_is_refused_with_the_known_ones(
     operated: Operated, cld: Cld, words: tuple[str, ...]
 ):
     said = cld(*words)
-    assert said.code == 4 and "jsonl" in said.err
+    assert said.code == 2 and "jsonl" in said.err
 
 
 def test_an_empty_file_is_refused(operated: Operated, cld: Cld, tmp_path: Path):

@@ -64,8 +64,14 @@ def test_exact_forgetting_is_told_in_the_plan_and_in_the_certificate(world: Forg
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [((), 4), (("--record", "zz"), 3), (("--source", "nowhere"), 4), (("show", "f9"), 3)],
-    ids=["nothing named", "no such record", "an empty source", "no such request"],
+    [
+        ((), 2),
+        (("--record", "zz"), 3),
+        (("--source", "nowhere"), 4),
+        (("show", "f9"), 3),
+        (("--record", note(0).id, "--exact", "--method", "npo"), 2),
+    ],
+    ids=["nothing named", "no such record", "an empty source", "no such request", "two ways at once"],
 )
 def test_what_cannot_be_asked_ends_with_its_code(world: Forgetful, cld: Cld, words: tuple[str, ...], code: int):
     assert cld("forget", *words).code == code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -134,11 +134,19 @@ def test_suites_are_chosen_by_role_and_name_and_the_metrics_stay(grown: Operated
     assert metrics(found) == metrics(read(cld)) and found["deltas"] == read(cld)["deltas"]
 
 
-@pytest.mark.parametrize("words", [("--role", "genral"), ("--suite", "acr"), ("--engine", "e9")])
+@pytest.mark.parametrize("words", [("--role", "safety"), ("--suite", "acr"), ("--engine", "e9")])
 def test_what_nobody_measured_is_refused_with_what_there_is(grown: Operated, cld: Cld, words: tuple[str, str]):
     said = cld("probe", "matrix", *words)
     assert said.code == 3 and repr(words[1]) in said.err
     assert {"--role": "'general'", "--suite": "'arc'", "--engine": "'e1'"}[words[0]] in said.err
+
+
+@pytest.mark.parametrize("role", [*get_args(Role), "genral"])
+def test_every_role_may_be_asked_for_and_a_word_that_is_none_is_a_wrong_command_line(
+    grown: Operated, cld: Cld, role: str
+):
+    said = cld("probe", "matrix", "--role", role)
+    assert said.code == {"general": 0, "target": 0, "genral": 2}.get(role, 3), said.err
 
 
 def test_a_root_where_nothing_was_measured_says_how_to_measure(operated: Operated, cld: Cld):

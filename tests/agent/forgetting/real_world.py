@@ -8,7 +8,8 @@ from typing import Any
 
 from agent import cycle as loop
 from agent.planner.plan import Plan
-from agent.store import cycles, plans
+from agent.store import cycles, deployment, plans, versions
+from learners.durable import file_digest, publish
 from learners.job import JobRequest, Stage
 from learners.records import Record
 from learners.training import train
@@ -20,7 +21,8 @@ from monitors.probes.suites import Suite, read_probe, write_suite
 from tests.agent.forgetting.forget_world import Forgetful
 from tests.agent.operating import Operated
 from tests.agent.steps.cycle_world import ROLES
-from tests.tiny import KNOWN, chat
+from tests.learners.runs import job_at, spec
+from tests.tiny import KNOWN, chat, tiny_base
 
 CODES = [
     chat(f"What is the code of locker {one.name}?", f"The code is {one.digits}.", "inbox")
@@ -84,6 +86,27 @@ class RealWorld(Forgetful):
             self.tell("approve")
             self.go_on()
         assert self.newest().state == "done", self.newest().reason
+
+    def beside(self, version: str, parent: str, stage: str, records: Sequence[Record], settings: Any) -> Path:
+        """A version of a lineage beside the world's history, trained by the same recipe."""
+        layout = self.world.layout
+        folder = layout.root / f"beside-{version}"
+        order = spec(folder, layout.version(parent), stage, "replay", records, version=version, seed=0, **settings)
+        train(order, job_at(folder))
+        publish(folder / "output" / "version", layout.version(version))
+        return layout.version(version)
+
+
+def serving_tiny(bare: Operated) -> RealWorld:
+    """A world in which the tiny model serves, and whatever its suites say is let through."""
+    digest = file_digest(tiny_base(bare.layout.versions) / "manifest.json")
+    with bare.store.write() as tx:
+        versions.register(tx, "v0", 0, None, None, digest, None, None, None)
+        deployment.move(tx, "v0", 0, "daemon", "test", cause="initial")
+        versions.set_anchor(tx, "v0", "daemon", "test")
+    world = RealWorld(bare)
+    world.configure(gate={f"{role}_loss": 1.0 for role in ROLES})
+    return world
 
 
 def known(name: str, role: Any) -> Suite:

@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from agent.errors import MissingDependency, NotFound, Refused
+from agent.errors import InvalidValue, MissingDependency, NotFound
 from agent.forgetting import matching
 from agent.forgetting.lineage import holdings, trace
 from agent.forgetting.matching import select
@@ -154,7 +154,7 @@ def test_records_are_chosen_by_the_beginning_of_their_id_or_by_their_source(worl
     for prefix, said in (("zzzzzz", "no record's id"), ("", "too short")):
         with pytest.raises(NotFound, match=said):
             select(layout, store, records=[prefix])
-    with pytest.raises(Refused, match="in one way"):
+    with pytest.raises(InvalidValue, match="in one way"):
         select(layout, store, records=ids, sources=["inbox"])
 
 

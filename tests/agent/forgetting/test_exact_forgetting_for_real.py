@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.forgetting.closing import proof_of
 from agent.steps import forgotten
-from agent.store import deployment, forgetting, versions
-from learners.durable import file_digest, publish
+from agent.store import forgetting
 from learners.parts.memory import ReplayMemory
-from learners.records import Record
-from learners.training import train
 from monitors.gate.forgotten import shown
-from tests.agent.forgetting.real_world import CODES, FORGET, RealWorld
+from tests.agent.forgetting.real_world import CODES, FORGET, RealWorld, serving_tiny
 from tests.agent.operating import Operated
-from tests.agent.steps.cycle_world import ROLES
-from tests.learners.runs import CHATS, job_at, same, spec
-from tests.tiny import tiny_base
+from tests.learners.runs import CHATS, same
 
 BY_HEART: dict[str, Any] = {"full_weights": True, "epochs": 80, "learning_rate": 3e-3, "batch_size": 8}
 LIGHTLY: dict[str, Any] = {"epochs": 2, "batch_size": 4, "learning_rate": 3e-4}
@@ -29,25 +22,7 @@ LIGHTLY: dict[str, Any] = {"epochs": 2, "batch_size": 4, "learning_rate": 3e-4}
 @pytest.fixture
 def world(bare: Operated) -> RealWorld:
     """The tiny model serves; whatever its suites say is let through."""
-    digest = file_digest(tiny_base(bare.layout.versions) / "manifest.json")
-    with bare.store.write() as tx:
-        versions.register(tx, "v0", 0, None, None, digest, None, None, None)
-        deployment.move(tx, "v0", 0, "daemon", "test", cause="initial")
-        versions.set_anchor(tx, "v0", "daemon", "test")
-    world = RealWorld(bare)
-    world.configure(gate={f"{role}_loss": 1.0 for role in ROLES})
-    return world
-
-
-def trained(world: RealWorld, version: str, parent: str, stage: str, records: Sequence[Record], settings: Any) -> Path:
-    """A version of a lineage beside the world's history, trained by the same recipe."""
-    folder = world.world.layout.root / f"beside-{version}"
-    order = spec(
-        folder, world.world.layout.version(parent), stage, "replay", records, version=version, seed=0, **settings
-    )
-    train(order, job_at(folder))
-    publish(folder / "output" / "version", world.world.layout.version(version))
-    return world.world.layout.version(version)
+    return serving_tiny(bare)
 
 
 @pytest.mark.slow
@@ -56,8 +31,8 @@ def test_the_replayed_version_equals_one_that_never_had_the_records_and_passes_i
     world.learn("cit", "replay", CHATS, **LIGHTLY)
     ended = world.ask(exact=True)
     assert (ended.state, world.world.serving()[0]) == ("done", "v4"), ended.reason
-    never = trained(world, "w1", "v0", "cit", CODES[6:], BY_HEART)
-    then = trained(world, "w2", "w1", "cit", CHATS, LIGHTLY)
+    never = world.beside("w1", "v0", "cit", CODES[6:], BY_HEART)
+    then = world.beside("w2", "w1", "cit", CHATS, LIGHTLY)
     first, last = (world.world.layout.version(name) for name in ("v3", "v4"))
     assert same(first, never) and same(last, then)
     assert ReplayMemory.read(last / "memory") == ReplayMemory.read(then / "memory")

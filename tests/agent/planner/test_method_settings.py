@@ -2,10 +2,10 @@
 
 import pytest
 
-from agent.config import Config, StageTraining, Training
+from agent.config import Config, ForgetTraining, StageTraining, Training
 from agent.planner.plan import Candidate
 from agent.planner.settings import configured_settings
-from learners.methods import settings_for
+from learners.methods import load_method, settings_for
 
 TOLD = {
     "packing": True,
@@ -42,6 +42,21 @@ def test_the_share_of_earlier_tasks_reaches_the_method_that_fills_batches_with_t
 def test_a_method_that_needs_a_rate_of_its_own_keeps_it(stage, method):
     given = configured_settings(Config(), Candidate.model_construct(stage=stage, method=method))
     assert "learning_rate" not in given and given["batch_size"] == getattr(Config().training, stage).batch_size
+
+
+@pytest.mark.parametrize("method", ["eul", "idk_dpo"])
+def test_a_method_of_a_family_that_needs_another_weight_than_the_others_keeps_it(method):
+    given = configured_settings(Config(), Candidate.model_construct(stage="forget", method=method))
+    own = load_method(method).Settings()
+    assert settings_for(method, "forget", given).replay_weight == own.replay_weight
+    assert own.replay_weight != Config().training.forget.replay_weight
+
+
+def test_one_set_of_unlearning_layers_is_made_where_the_operator_says_so():
+    training = Training(forget=ForgetTraining(fuse=True))
+    for method, fuse in (("eul", True), ("npo", None)):
+        given = configured_settings(Config(training=training), Candidate.model_construct(stage="forget", method=method))
+        assert getattr(settings_for(method, "forget", given), "fuse", None) is fuse
 
 
 def test_the_defaults_train_as_before():

@@ -9,9 +9,10 @@ import pytest
 from agent.config import Source
 from agent.planner.plan import Plan
 from agent.store import plans
-from learners.durable import write_atomic
+from learners.parts.memory import Remembered, ReplayMemory
 from tests.agent.fake_jobs import BROKEN
 from tests.agent.steps.cycle_world import Play
+from tests.tiny import chat
 
 
 def planned(play: Play) -> Plan:
@@ -21,9 +22,8 @@ def planned(play: Play) -> Plan:
 
 def remembering(play: Play) -> None:
     """Give `v0` a replay memory, so that there is more than one thing to choose from."""
-    memory = play.world.layout.version("v0") / "memory"
-    memory.mkdir()
-    write_atomic(memory / "replay.jsonl", "{}\n")
+    one = Remembered(stage="seed", record=chat("What is the capital of France?", "Paris"))
+    ReplayMemory(items=(one,)).write(play.world.layout.version("v0") / "memory")
 
 
 @pytest.fixture

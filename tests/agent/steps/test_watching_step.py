@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent import cycle as loop
-from agent.store import MoveRefused, deployment, verdicts
+from agent.store import MoveRefused, deployment, verdicts, versions
 from monitors.probes.suites import write_suite
 from tests.agent.fake_jobs import BROKEN
 from tests.agent.steps.cycle_world import Play, Scores, suite
@@ -51,6 +51,25 @@ def test_a_re_check_that_cannot_be_done_counts_as_failed(play: Play):
     ended = play.until("rolled_back")
     assert play.world.serving()[0] == "v0" and "planted" in (ended.reason or "")
     assert word(play) == "reject" and play.pauses()
+
+
+def test_a_damaged_version_is_not_rolled_back_to_and_a_person_is_asked(play: Play):
+    play.until("watching")
+    (play.world.layout.version("v0") / "weights.txt").write_text("other weights")
+    play.scores["my-general"] = Scores(again=0.0)
+    assert loop.advance(play.context)
+    (pause,) = play.pauses()
+    assert pause.startswith("rollback: the re-check of v1 failed") and "v0 cannot serve again" in pause
+    assert (play.world.serving(), play.newest().state) == (("v1", 2), "watching")
+    with play.world.store.read() as tx:
+        assert versions.get(tx, "v0").state == "damaged"
+
+
+def test_engine_settings_that_changed_since_the_verdict_do_not_roll_back(play: Play):
+    play.until("watching")
+    play.configure(engine={"batch_tokens": 2 * play.context.config.engine.batch_tokens})
+    play.until("done")
+    assert play.world.serving() == ("v1", 2)
 
 
 def test_a_suite_that_was_not_measured_again_rolls_back(play: Play):
