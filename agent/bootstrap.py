@@ -10,8 +10,8 @@ from pathlib import Path
 
 from agent.context import DAEMON, Context
 from agent.errors import NotFound
-from agent.jobs import JobFailed
 from agent.store import Session, control, deployment, jobs, versions
+from agent.work.jobs import JobFailed
 from learners.models import ImportResult, ImportSpec
 
 __all__ = ["advance"]

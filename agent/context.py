@@ -1,6 +1,6 @@
 """What every step of the loop is given: the places, the rules, the truth, the workers and the log.
 
-Owns nothing itself. `agent.daemon` builds one context at start; steps, planner and history read it.
+Owns nothing itself. `agent.daemon.loop` builds one context at start; steps, planner and history read it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.config import Config
-from agent.jobs import JobRunner
-from agent.layout import Layout
+from agent.root.layout import Layout
 from agent.serving_files import Reader
 from agent.store import Store
+from agent.work.jobs import JobRunner
 
 __all__ = ["DAEMON", "Context", "Log"]
 

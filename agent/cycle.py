@@ -1,7 +1,7 @@
 """One turn of the loop: look at the persisted state, do the next thing, return.
 
 Owns the order of things: which step function belongs to which state. It keeps nothing in memory: a daemon killed
-anywhere starts here again. `agent.daemon` calls `advance` once per tick.
+anywhere starts here again. `agent.daemon.loop` calls `advance` once per tick.
 
     observing -> diagnosing -> planning -> [awaiting_approval] -> curating -> training -> measuring -> judging
        judging: unclear -> measuring (more items of the suites in question, a fixed number of times)
@@ -17,11 +17,11 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.context import DAEMON, Context
-from agent.jobs import JobFailed
 from agent.steps import curating, diagnosing, judging, planning, promoting, proving, replaying, watching
 from agent.steps.ending import end
 from agent.store import cycles
 from agent.store.cycles import Cycle
+from agent.work.jobs import JobFailed
 from learners.durable import DamagedFolder, IncompleteFolder
 
 __all__ = ["STEPS", "advance"]

@@ -9,7 +9,7 @@
 Records that name a norm are left out: `agent.store.norms` says what of a norm is learned. Learned judgements count as
 evidence, the newest of them. Prompts that ask the same in other words are one where an answer to them is disputed
 (`monitors.alike`); a person sees every wording, and the word said about one is kept for each. Called by
-`agent.trigger`, the steps, `agent.verbs` and the command line.
+`agent.trigger`, the steps, `agent.operators.verbs` and the command line.
 """
 
 from __future__ import annotations

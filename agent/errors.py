@@ -21,8 +21,8 @@ The store adds leaves below these (`agent.store.errors`). The packages below `ag
 (`learners.durable.DamagedFolder`), which `EXIT_CODES` names too, so that every code stands in one table, which
 docs/cli.md prints.
 
-Owns the classes and the table. It never prints and never exits: `agent.cli` does, `agent.daemon` records. A message
-says what happened, the value, the rule, and the command or key that fixes it.
+Owns the classes and the table. It never prints and never exits: `agent.cli` does, `agent.daemon.loop` records. A
+message says what happened, the value, the rule, and the command or key that fixes it.
 """
 
 from __future__ import annotations

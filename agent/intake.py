@@ -2,7 +2,7 @@
 
 Owns the order scan -> claim -> read (a worker) -> record. Files are never moved or changed: the store remembers what
 was read of which file, so a changed file is read again and only what is new in it counts. Parsing happens in a worker
-process, so a hostile file can end that process and nothing else. Called by `agent.daemon` at every tick.
+process, so a hostile file can end that process and nothing else. Called by `agent.daemon.loop` at every tick.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from agent import config
 from agent.context import DAEMON, Context
-from agent.jobs import JobFailed
 from agent.store import intakes
+from agent.work.jobs import JobFailed
 from learners.records import read_records
 from monitors.intake_job import IntakeResult, IntakeSpec, Quarantined
 from monitors.sources import FileStamp, Source, open_source

@@ -1,4 +1,4 @@
-"""What every verb of operators is given and answers with: the types of `agent.verbs` and of the modules it gathers."""
+"""What every verb of operators is given and answers with: the types of `agent.operators.verbs` and what it gathers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.config import Config
-from agent.layout import Layout
+from agent.root.layout import Layout
 from agent.store import Session
 
 __all__ = ["Reply", "Request", "Verb"]

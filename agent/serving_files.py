@@ -3,7 +3,7 @@
 Reading them takes seconds, of a large model minutes, and a turn of the daemon may not: operators, signals and the
 watchdog wait for its end. So the daemon has them read in a thread (`Reader`) and asks again at its next turn; a command
 line, which has no turns, reads them itself (`read_now`). Nothing of it is kept: a daemon that was killed reads them
-again. Called by `agent.verbs` and `agent.steps.promoting`.
+again. Called by `agent.operators.verbs` and `agent.steps.promoting`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from agent.layout import Layout
+from agent.root.layout import Layout
 from agent.store import Session, versions
 from agent.store.versions import Version
 from learners.durable import DamagedFolder, IncompleteFolder, verify

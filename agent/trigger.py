@@ -1,7 +1,7 @@
 """When a cycle starts: enough records of one stage, quiet for a while, nothing that forbids it; or a norm was retired.
 
 Owns that decision and the grouping of the pool by the stage that could learn it. Time here is monotonic: a clock that
-is set back or forward starts nothing and delays nothing. Called by `agent.daemon` at every tick.
+is set back or forward starts nothing and delays nothing. Called by `agent.daemon.loop` at every tick.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from typer.main import get_command  # noqa: E402
 
 from agent.cli.main import application  # noqa: E402
 from agent.errors import EXIT_CODES  # noqa: E402
-from agent.settings_text import reference  # noqa: E402
+from agent.root.settings_text import reference  # noqa: E402
 from benchmarks.methods import choosing, published  # noqa: E402
 from learners.methods import methods  # noqa: E402
 

@@ -2,7 +2,7 @@
 
 Owns the process-wide settings of a worker. Never touches another process. Called by `learners.worker` once, before
 anything heavy is imported. The supervisor additionally watches the resident memory of the whole process tree and the
-disk (`agent.workers.enforce`), which no process can do for its own children.
+disk (`agent.work.workers.enforce`), which no process can do for its own children.
 
 Memory is limited by RLIMIT_DATA and not RLIMIT_AS: torch and the CUDA driver reserve address space far beyond what
 they use, while RLIMIT_DATA counts writable private memory only (on a training run it stays within 2 % of the resident

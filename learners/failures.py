@@ -1,7 +1,7 @@
 """Why attempts fail: the exceptions that handlers raise, and the naming of everything else that goes wrong.
 
 Owns the way from an exception, or from the last words in a log, to one of `learners.job.FailureReason`. Decides
-nothing about retries. Called by `learners.worker` inside a worker and by `agent.workers` for workers that died
+nothing about retries. Called by `learners.worker` inside a worker and by `agent.work.workers` for workers that died
 without a word; imports no torch.
 """
 

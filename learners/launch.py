@@ -2,7 +2,7 @@
 
 Is `accelerate launch --config_file CONFIG -m learners JOB_DIR` with what a worker promises added: it dies with its
 supervisor and its processes die with it, they import nothing from the current folder, and they listen on a free port of
-this machine. What runs on several machines is not a worker. Called by `agent.workers` in place of
+this machine. What runs on several machines is not a worker. Called by `agent.work.workers` in place of
 `python -m learners JOB_DIR`.
 
 On CPUs the file says `distributed_type: MULTI_GPU` with `use_cpu: true`: for `MULTI_CPU` accelerate wants MPI, and

@@ -2,7 +2,7 @@
 
 Owns the rules that `docs/operations.md` explains key by key: training in several processes of one machine, each with
 all weights or with slices of them (FSDP 2). Reads the file as data and imports neither torch nor accelerate, so that
-`cld doctor` can ask before a job is lost. Called by `learners.launch` and `agent.doctor`.
+`cld doctor` can ask before a job is lost. Called by `learners.launch` and `agent.root.doctor`.
 """
 
 from __future__ import annotations

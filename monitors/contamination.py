@@ -10,7 +10,7 @@ Two tests, each in the manner of a published one:
   and only pairs that share half of the item's content words, and a third of the sentence's, are embedded: a rephrasing
   in other words altogether is not found.
 
-Owns the two tests and nothing else: what is set aside for it is `agent.steps.set_aside`'s. Called by
+Owns the two tests and nothing else: what is set aside for it is `agent.set_aside`'s. Called by
 `monitors.gaps` before training. Pure but for the embedding that is handed in.
 """
 

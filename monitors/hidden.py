@@ -1,7 +1,7 @@
 """What an update hid and what it erased: a suite asked in disguises, and what its scores say of two versions.
 
 Owns the suite of disguised items that belongs to a suite (`disguised`) and the reading of its measurements (`told`).
-Never a verdict: the gate does not see it. Called by `agent.hidden`; pure.
+Never a verdict: the gate does not see it. Called by `agent.probing.hidden`; pure.
 
 Source: Kotha et al. 2024 (arXiv:2309.10105). An item that is failed as asked and solved in a disguise is hidden:
 rehearsal or a format brings it back. One that nothing brings back is erased: it has to be learned again.

@@ -1,7 +1,7 @@
 """Which number format this machine computes in at full speed: what `engine.dtype = "auto"` means.
 
 Reads what the kernel says of the processor and imports no torch, because the daemon asks. Called by
-`agent.steps.measured`; the answer is part of the engine's settings, so scores of two machines that answer differently
+`agent.measured`; the answer is part of the engine's settings, so scores of two machines that answer differently
 are never compared with one another.
 """
 

@@ -25,7 +25,7 @@ def change(place: Place, verb: str, *, dry_run: bool, as_json: bool, **args: Any
     Args:
         args: `target`, `why`, `generation`; None values are left out.
     """
-    from agent.commands import ask
+    from agent.operators.commands import ask
 
     given = {name: value for name, value in args.items() if value is not None}
     reply = ask(place.store, place.layout, place.config, verb, given, place.who, dry_run=dry_run)

@@ -20,7 +20,7 @@ def group() -> typer.Typer:
 
 def show(context: typer.Context, overrides: Set = None, as_json: Json = False) -> None:
     """Show every key with the value that holds: cld.toml, then the environment, then --set."""
-    from agent import settings
+    from agent.root import settings
 
     place = here(context)
     place.flags = settings.parse_flags(overrides or [])
@@ -30,7 +30,7 @@ def show(context: typer.Context, overrides: Set = None, as_json: Json = False) -
 
 def check(context: typer.Context, overrides: Set = None, as_json: Json = False) -> None:
     """Check the configuration; exit code 78 and all that is wrong if anything is."""
-    from agent import settings
+    from agent.root import settings
 
     place = here(context)
     place.flags = settings.parse_flags(overrides or [])

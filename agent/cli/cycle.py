@@ -31,7 +31,7 @@ def run(context: typer.Context, why: Why = "an operator asked", dry_run: DryRun 
 
 def list_cycles(context: typer.Context, limit: Limit = 20, as_json: Json = False) -> None:
     """List the newest cycles."""
-    from agent import facts
+    from agent.reads import facts
 
     with here(context).store.read() as tx:
         rows = facts.cycle_list(tx, limit)
@@ -40,8 +40,8 @@ def list_cycles(context: typer.Context, limit: Limit = 20, as_json: Json = False
 
 def show(context: typer.Context, cycle: CycleId, as_json: Json = False) -> None:
     """Show everything that happened in a cycle."""
-    from agent import facts
-    from agent.layout import check_id
+    from agent.reads import facts
+    from agent.root.layout import check_id
 
     with here(context).store.read() as tx:
         found = facts.cycle(tx, check_id(cycle))

@@ -54,7 +54,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     A pause comes with its reason and the command that resumes.
     """
-    from agent.glance import glance, quick_glance
+    from agent.reads.glance import glance, quick_glance
 
     place = here(context)
     facts = quick_glance(place.layout) or glance(place.layout, place.store)

@@ -37,7 +37,7 @@ def group() -> typer.Typer:
 
 def list_sources(context: typer.Context, as_json: Json = False) -> None:
     """List the sources with what was read from each: read = kept + duplicate + quarantined."""
-    from agent import facts
+    from agent.reads import facts
 
     place = here(context)
     with place.store.read() as tx:
@@ -50,7 +50,7 @@ def quarantine(context: typer.Context, limit: Limit = 20, as_json: Json = False)
 
     A file that was put right is read again as soon as it changes.
     """
-    from agent import facts
+    from agent.reads import facts
 
     with here(context).store.read() as tx:
         rows = facts.quarantine(tx, limit)

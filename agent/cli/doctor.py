@@ -20,7 +20,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 
     Exit code 1 if anything failed.
     """
-    from agent.doctor import examine, worst
+    from agent.root.doctor import examine, worst
 
     place = here(context)
     checks = examine(place.layout, place.config)

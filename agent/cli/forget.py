@@ -77,7 +77,7 @@ def _chosen(
 
 
 def _ask(place: Place, chosen: Selection, told: dict[str, Any], *, dry_run: bool, as_json: bool) -> None:
-    from agent.commands import ask
+    from agent.operators.commands import ask
 
     args = {"records": list(chosen.ids), "asked": chosen.asked}
     args |= {name: value for name, value in told.items() if value is not None}
@@ -110,7 +110,7 @@ def list_requests(context: typer.Context, limit: Limit = 20, as_json: Json = Fal
 def show(context: typer.Context, request: RequestId, as_json: Json = False) -> None:
     """Show a request and its certificate: who, what, how it was proven, and what still holds the records."""
     from agent.forgetting.preview import request as told
-    from agent.layout import check_id
+    from agent.root.layout import check_id
 
     with here(context).store.read() as tx:
         found = told(tx, check_id(request))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent import hidden
 from agent.cli import console
 from agent.cli.measured_report import measured
 from agent.cli.place import Place
-from agent.hidden import HiddenReport
+from agent.probing import hidden
+from agent.probing.hidden import HiddenReport
 from agent.store import deployment
 from monitors.hidden import Told
 

@@ -29,7 +29,7 @@ def list_versions(
     context: typer.Context, stage: Stage = None, verdict: Verdict = None, limit: Limit = 20, as_json: Json = False
 ) -> None:
     """List the newest versions."""
-    from agent import facts
+    from agent.reads import facts
 
     filters = {name: value for name, value in {"stage": stage, "verdict": verdict}.items() if value}
     with here(context).store.read() as tx:
@@ -39,8 +39,8 @@ def list_versions(
 
 def show(context: typer.Context, version: Version, as_json: Json = False) -> None:
     """Show a version: its card, scores, decisions, and when it served."""
-    from agent import facts
-    from agent.layout import check_id
+    from agent.reads import facts
+    from agent.root.layout import check_id
 
     place = here(context)
     with place.store.read() as tx:
@@ -57,7 +57,7 @@ def diff(
 ) -> None:
     """Show what changed from one version to another: data, settings, scores per suite and probe."""
     from agent.history.diff import diff as compare
-    from agent.layout import check_id
+    from agent.root.layout import check_id
 
     with here(context).store.read() as tx:
         found = compare(tx, check_id(before), check_id(after)).as_dict()

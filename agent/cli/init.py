@@ -31,8 +31,8 @@ def init(
 
     Nothing that is there already is changed.
     """
-    from agent.founding import found
-    from agent.layout import Layout
+    from agent.root.founding import found
+    from agent.root.layout import Layout
 
     layout = Layout(folder or here(context).root or Path(os.environ.get("CLD_ROOT") or "."))
     made = found(layout, dry_run=dry_run)

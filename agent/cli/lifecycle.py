@@ -1,4 +1,4 @@
-"""What `cld start` and `cld stop` do, between the command line and `agent.background`."""
+"""What `cld start` and `cld stop` do, between the command line and `agent.daemon.background`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Result = tuple[str, str, str, dict[str, Any]]
 
 def start_foreground(place: Place, overrides: Sequence[str]) -> int:
     """Be the daemon until a signal ends it; returns the exit code."""
-    from agent.daemon import run
-    from agent.settings import parse_flags
+    from agent.daemon.loop import run
+    from agent.root.settings import parse_flags
 
     place.flags = parse_flags(overrides)
     return run(place.layout, place.config)
@@ -25,9 +25,9 @@ def start_foreground(place: Place, overrides: Sequence[str]) -> int:
 
 def start_background(place: Place, overrides: Sequence[str], *, dry_run: bool) -> Result:
     """Start a detached daemon after its configuration was found right."""
-    from agent import background
-    from agent.lock import daemon_alive
-    from agent.settings import parse_flags
+    from agent.daemon import background
+    from agent.root.lock import daemon_alive
+    from agent.root.settings import parse_flags
 
     place.flags = parse_flags(overrides)
     place.config  # noqa: B018 - a wrong cld.toml is named here, not in a log  # pyright: ignore[reportUnusedExpression]
@@ -43,8 +43,8 @@ def start_background(place: Place, overrides: Sequence[str], *, dry_run: bool) -
 
 def stop_daemon(place: Place, *, now: bool, dry_run: bool) -> Result:
     """End the daemon and wait until it has ended."""
-    from agent import background
-    from agent.lock import daemon_alive
+    from agent.daemon import background
+    from agent.root.lock import daemon_alive
 
     root, holder = str(place.layout.root), daemon_alive(place.layout)
     if holder is None:

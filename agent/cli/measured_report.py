@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from agent.cli.changes import finish
 from agent.cli.place import Place
-from agent.commands import ask
+from agent.operators.commands import ask
 from agent.store import commands
 
 __all__ = ["Report", "measured"]

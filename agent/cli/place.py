@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.layout import Layout, discover
+from agent.root.layout import Layout, discover
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -52,14 +52,14 @@ class Place:
     @cached_property
     def config(self) -> Config:
         """The configuration that holds. Raises `ConfigError`."""
-        from agent.settings import load
+        from agent.root.settings import load
 
         return load(self.layout, self.flags)
 
     @cached_property
     def store(self) -> Store:
         """The database, at the schema of this code. Raises `StoreError`."""
-        from agent.stores import open_store
+        from agent.root.stores import open_store
 
         return open_store(self.layout, self.config)
 

@@ -29,8 +29,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a plan: stage, method, settings, data, cost, reason, and the alternatives it beat."""
-    from agent import facts
-    from agent.layout import check_id
+    from agent.reads import facts
+    from agent.root.layout import check_id
 
     with here(context).store.read() as tx:
         found = facts.plan(tx, check_id(cycle)) if cycle else facts.newest_plan(tx)
@@ -47,9 +47,9 @@ def show_views(
 
     A worker process makes the rows as for training, from the plan's records, and rehearsed rows beside them.
     """
-    from agent import facts
-    from agent.layout import check_id
-    from agent.plan_views import plan_views
+    from agent.reads import facts
+    from agent.reads.plan_views import plan_views
+    from agent.root.layout import check_id
 
     place = here(context)
     with place.store.read() as tx:

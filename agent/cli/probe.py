@@ -54,7 +54,7 @@ def run(
 
 def list_suites(context: typer.Context, as_json: Json = False) -> None:
     """List the suites that are measured, with role, size and file."""
-    from agent import facts
+    from agent.reads import facts
 
     place = here(context)
     with place.store.read() as tx:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent import profiles
 from agent.cli import console
 from agent.cli.measured_report import measured
 from agent.cli.place import Place
-from agent.profiles import ProfileReport
+from agent.probing import profiles
+from agent.probing.profiles import ProfileReport
 from agent.store import deployment
 
 __all__ = ["run"]

@@ -23,6 +23,6 @@ def service(
     gpu: Annotated[bool, typer.Option("--gpu", help="Leave the machine's devices visible.")] = False,
 ) -> None:
     """Print a hardened systemd unit for this data root."""
-    from agent.service import unit
+    from agent.daemon.service import unit
 
     console.raw(unit(here(context).layout, user=user, gpu=gpu))

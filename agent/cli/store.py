@@ -23,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 def backup(context: typer.Context, file: File, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Copy the database to a new file while the daemon works."""
-    from agent.backups import back_up
+    from agent.root.backups import back_up
 
     outcome, message = back_up(here(context).store, file, dry_run=dry_run)
     finish("backup", str(file), outcome, message, {}, as_json=as_json)
@@ -34,7 +34,7 @@ def restore(context: typer.Context, file: File, dry_run: DryRun = False, as_json
 
     The daemon must be down; what was there is kept beside it.
     """
-    from agent.backups import restore as put_back
+    from agent.root.backups import restore as put_back
 
     place = here(context)
     outcome, message, data = put_back(place.layout, place.config, file, dry_run=dry_run)

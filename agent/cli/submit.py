@@ -31,7 +31,7 @@ def submit(
 
     It appears there whole, under a new name. The same content again counts as duplicate.
     """
-    from agent import inbox
+    from agent.operators import inbox
 
     place = here(context)
     folder = inbox.destination(place.layout, place.config, source)

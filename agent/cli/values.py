@@ -35,7 +35,7 @@ def group() -> typer.Typer:
 
 def list_norms(context: typer.Context, at: At = None, as_json: Json = False) -> None:
     """List all norms and their states, or those that held on a day."""
-    from agent import values
+    from agent.reads import values
 
     with here(context).store.read() as tx:
         found = values.register(tx, values.moment_of(at) if at else None)
@@ -44,7 +44,7 @@ def list_norms(context: typer.Context, at: At = None, as_json: Json = False) -> 
 
 def show(context: typer.Context, norm: Norm, as_json: Json = False) -> None:
     """Show a norm: what it says, for whom, from when to when, who changed it, which cycles learned it."""
-    from agent import values
+    from agent.reads import values
 
     with here(context).store.read() as tx:
         found = values.norm(tx, norm)

@@ -226,4 +226,5 @@ def _time(value: str | datetime | None) -> str:
 
 
 def _marks(row: Facts) -> str:
-    return ", ".join(mark for mark in ("pinned", "anchor") if row[mark])
+    person = [f"let through by {row['let_through_by']}"] if row["let_through_by"] else []
+    return ", ".join([mark for mark in ("pinned", "anchor") if row[mark]] + person)

@@ -2,10 +2,10 @@
 
 ROOT/cld.toml < environment (CLD_SECTION__KEY) < flags (`--set section.key=value`).
 
-Owns the models, one file for each group of tables; `cld_toml` puts them together. Their field descriptions are the only
-documentation of a key, and `agent.settings_text` writes the commented cld.toml and docs/configuration.md from them.
-Nothing here imports from data: choices are closed lists, and a secret is named (`api_key_env`), never held. Called by
-the CLI and the daemon, once per process, through `agent.settings.load`.
+Owns the models, one file for each group of tables; `cld_toml` puts them together. Their field descriptions are the
+only documentation of a key, and `agent.root.settings_text` writes the commented cld.toml and docs/configuration.md
+from them. Nothing here imports from data: choices are closed lists, and a secret is named (`api_key_env`), never held.
+Called by the CLI and the daemon, once per process, through `agent.root.settings.load`.
 """
 
 from agent.config.cld_toml import Config

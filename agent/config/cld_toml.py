@@ -18,7 +18,7 @@ __all__ = ["Config"]
 
 
 class Config(BaseSettings):
-    """Everything in cld.toml; made by `agent.settings.load`."""
+    """Everything in cld.toml; made by `agent.root.settings.load`."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix="CLD_", env_nested_delimiter="__", validate_default=True

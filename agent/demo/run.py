@@ -12,20 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import background, commands
 from agent.config import Config
+from agent.daemon import background
 from agent.demo.report import Check, CycleRow, Report, cycle_rows, write_report
 from agent.demo.script import ACTS, CONFIGURATION, QUESTIONS, STREAM, Act, Question
 from agent.demo.show import Screen
 from agent.errors import CldError, Refused
-from agent.founding import found
-from agent.glance import glance
 from agent.history.search import search
-from agent.layout import Layout
-from agent.lock import daemon_alive
-from agent.settings import load
+from agent.operators import commands
+from agent.reads.glance import glance
+from agent.root.founding import found
+from agent.root.layout import Layout
+from agent.root.lock import daemon_alive
+from agent.root.settings import load
+from agent.root.stores import store_url
 from agent.store import Store, cycles, deployment, versions
-from agent.stores import store_url
 
 __all__ = ["run"]
 

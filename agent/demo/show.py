@@ -16,7 +16,7 @@ from rich.table import Table
 
 from agent.demo.report import CycleRow, Report, summary
 from agent.history.search import Hit
-from agent.layout import Layout
+from agent.root.layout import Layout
 
 __all__ = ["Screen"]
 

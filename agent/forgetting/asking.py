@@ -1,7 +1,8 @@
 """The verb `forget`: what an operator asks, as one transaction.
 
 Records that no version knows are withdrawn and certified at once. For the others a cycle of stage `forget` begins; its
-plan always waits for a person, whatever [approval] says, and nothing is trained before. Called through `agent.verbs`.
+plan always waits for a person, whatever [approval] says, and nothing is trained before. Called through
+`agent.operators.verbs`.
 """
 
 from __future__ import annotations

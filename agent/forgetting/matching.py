@@ -22,7 +22,7 @@ from agent.store.pool import PooledRecord
 from monitors.privacy.membership import passage
 
 if TYPE_CHECKING:
-    from agent.layout import Layout
+    from agent.root.layout import Layout
 
 __all__ = ["Selection", "select"]
 

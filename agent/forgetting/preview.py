@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.config import Config
-from agent.facts import row_facts
 from agent.forgetting.costs import unlearning
 from agent.forgetting.kept import kept
 from agent.forgetting.lineage import trace
@@ -20,8 +19,9 @@ from agent.forgetting.matching import Selection
 from agent.forgetting.replay import Exact, exact
 from agent.forgetting.ways import method_of, replay_told
 from agent.history.cards import record_gist
-from agent.layout import Layout
+from agent.root.layout import Layout
 from agent.store import Session, forgetting, pool
+from agent.store.columns import row_facts
 from learners.parts.memory import ReplayMemory
 
 __all__ = ["preview", "request", "requests"]

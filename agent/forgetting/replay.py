@@ -20,8 +20,8 @@ from typing import Any, Final
 from agent.errors import Refused
 from agent.forgetting.lineage import Lineage
 from agent.history.diff import line
-from agent.layout import Layout
 from agent.planner.plan import Plan, ReplayedJob
+from agent.root.layout import Layout
 from agent.store import Session, forgetting, jobs, plans, pool, versions
 from agent.store.jobs import Job
 from agent.store.pool import PooledRecord

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.history.index import entries, load_vectors
-from agent.layout import Layout
-from agent.settings import load
-from agent.stores import open_store
+from agent.root.layout import Layout
+from agent.root.settings import load
+from agent.root.stores import open_store
 
 __all__ = ["main"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.errors import NotFound
 from agent.history.diff import line as ancestors
-from agent.steps.measured import target_suite_name
+from agent.measured import target_suite_name
 from agent.store import Session, cycles, deployment, measurements, versions
 from agent.store.versions import Version
 from monitors import hidden

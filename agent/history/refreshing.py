@@ -1,8 +1,9 @@
 """Keeps the search index up to date: after each cycle, in a process of its own, at the lowest priority.
 
 A question asked after many cycles would else wait until all of them are embedded. Nothing depends on it: a search
-embeds what the index lacks, and a refresh that fails is logged and left to the next cycle's end. It is no job: it reads
-the store, which workers never do, and its result is a cache. Called by `agent.daemon` at every turn that is not paused.
+embeds what the index lacks, and a refresh that fails is logged and left to the next cycle's end. It is no job: it
+reads the store, which workers never do, and its result is a cache. Called by `agent.daemon.loop` at every turn that is
+not paused.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.context import Context
+from agent.root.stores import store_url
 from agent.store import cycles
-from agent.stores import store_url
 
 __all__ = ["Refreshing"]
 

@@ -19,7 +19,7 @@ from agent.history.index import Embed, Entry, EntryKind, entries, load_vectors
 from agent.store import Store
 
 if TYPE_CHECKING:
-    from agent.layout import Layout
+    from agent.root.layout import Layout
     from monitors.embedding import Vectors
 
 __all__ = ["Hit", "search", "shipped"]

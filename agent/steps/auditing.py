@@ -11,10 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from agent import disagreement
+from agent import disagreement, measured
 from agent.context import Context
 from agent.planner.plan import Plan
-from agent.steps import canaries, looks, measured, measuring, side_jobs
+from agent.steps import canaries, looks, measuring, side_jobs
 from agent.store import Session, jobs, plans, pool
 from agent.store.cycles import Cycle
 from learners.records import Record, write_records

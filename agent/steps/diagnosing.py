@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent import disagreement
+from agent import disagreement, measured, set_aside
 from agent.context import DAEMON, Context
-from agent.steps import letting_go, measured, norms, set_aside
+from agent.steps import letting_go, norms
 from agent.store import cycles, gaps, jobs, measurements, pool
 from agent.store.cycles import Cycle
 from learners.records import write_records

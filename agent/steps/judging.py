@@ -9,9 +9,10 @@ question; how often it can is fixed by the policy and the suites' sizes (`monito
 
 from __future__ import annotations
 
+from agent import measured, set_aside
 from agent.config import Config
 from agent.context import DAEMON, Context
-from agent.steps import adoption, canaries, forgotten, letting_go, looks, measured, norms, set_aside
+from agent.steps import adoption, canaries, forgotten, letting_go, looks, norms
 from agent.steps.ending import end
 from agent.steps.trust import untrusted_sources
 from agent.store import cycles, jobs, verdicts

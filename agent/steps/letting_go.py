@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from agent import measured
 from agent.config import Config
 from agent.context import Context
 from agent.history.norms import without
-from agent.steps import looks, measured
+from agent.steps import looks
 from agent.store import Session, jobs, measurements, norms, plans
 from agent.store.cycles import Cycle
 from learners.parts.norms import retires

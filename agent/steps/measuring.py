@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent import measured
 from agent.context import DAEMON, Context
-from agent.jobs import JobFailed
-from agent.steps import looks, measured
+from agent.steps import looks
 from agent.steps.diagnosing import read_measurements
 from agent.steps.judging import policy_of, verdict_of
 from agent.store import cycles, measurements
 from agent.store.cycles import Cycle
+from agent.work.jobs import JobFailed
 from monitors.gate.looks import asked
 from monitors.job import EngineSettings, MeasureResult, MeasureSpec
 from monitors.probes.judges import agreements, sentence

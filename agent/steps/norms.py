@@ -13,10 +13,10 @@ from datetime import datetime
 
 from agent.config import Config
 from agent.context import DAEMON, Context
-from agent.layout import Layout
+from agent.measured import suite_file
 from agent.planner.plan import PlannedNorm
+from agent.root.layout import Layout
 from agent.steps.ending import end
-from agent.steps.measured import suite_file
 from agent.store import Session, norms, plans, pool
 from agent.store.columns import now
 from agent.store.cycles import Cycle

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent import measured
 from agent.context import DAEMON, Context
-from agent.jobs import JobFailed
 from agent.planner.candidates import propose
 from agent.planner.choice import Decision, decide, feasible
 from agent.planner.plan import Candidate, Plan, PlannedNorm
 from agent.planner.prompt import choosing_prompt
 from agent.planner.settings import configured_settings
 from agent.planner.situation import look
-from agent.steps import letting_go, measured, norms
+from agent.steps import letting_go, norms
 from agent.steps.ending import end
 from agent.steps.trust import untrusted_sources
 from agent.store import cycles, plans, pool
 from agent.store.cycles import Cycle
+from agent.work.jobs import JobFailed
 from monitors.job import ChooseResult, ChooseSpec, DiagnoseResult, EngineSettings, Gap
 
 __all__ = ["advance"]

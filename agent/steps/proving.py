@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent import measured
 from agent.context import Context
 from agent.forgetting.closing import PROVING
 from agent.forgetting.kept import kept
 from agent.forgetting.lineage import trace
 from agent.planner.plan import Plan
-from agent.steps import auditing, measured, side_jobs
+from agent.steps import auditing, side_jobs
 from agent.store import plans, pool
 from agent.store.cycles import Cycle
 from learners.records import evenly, write_records

@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from agent.context import DAEMON, Context
-from agent.jobs import JobFailed
 from agent.store import events
 from agent.store.cycles import Cycle
+from agent.work.jobs import JobFailed
 
 __all__ = ["ended", "given_up"]
 

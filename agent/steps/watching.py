@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent import measured
 from agent.context import DAEMON, Context
-from agent.jobs import JobFailed
 from agent.serving_files import parts_of
-from agent.steps import looks, measured
+from agent.steps import looks
 from agent.steps.diagnosing import read_measurements
 from agent.steps.ending import end
 from agent.steps.judging import gate_policy
 from agent.store import Session, control, deployment, verdicts, versions
 from agent.store.cycles import Cycle
+from agent.work.jobs import JobFailed
 from monitors.gate import Noise, judge_recheck, noise_of
 from monitors.gate.looks import chosen
 from monitors.job import MeasureSpec

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer,
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "Moment", "identity", "now", "reference", "sequence"]
+__all__ = ["Base", "Moment", "identity", "now", "reference", "row_facts", "sequence"]
 
 
 def now() -> datetime:
@@ -68,3 +68,8 @@ def reference(column: str, *, index: bool = False, primary_key: bool = False) ->
 def sequence() -> Any:
     """A primary key that counts upwards in order of insertion."""
     return mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+def row_facts(row: Base, *leave_out: str) -> dict[str, Any]:
+    """The columns of a row by name, but for some: what is told of it as plain JSON values."""
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns if column.key not in leave_out}

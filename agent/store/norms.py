@@ -2,7 +2,8 @@
 
 Owns the rules of a change. A norm is added, revised (a new norm takes the place of one that holds) or retired, each by
 a person's name in an append-only log; nothing is ever deleted, so the registry can be read as of any day. Whether a
-model follows a norm is measured, never known here. Called by the verbs `norm_*`, by the steps and by `agent.values`.
+model follows a norm is measured, never known here. Called by the verbs `norm_*`, by the steps and by
+`agent.reads.values`.
 """
 
 from __future__ import annotations

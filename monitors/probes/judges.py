@@ -3,7 +3,7 @@
 Owns the tag that the scorers with two judges put first into a measurement's `output`, so that it needs no column of
 its own, and the agreement of a run: raw share and Cohen's kappa. The first judge decides the score, always; an item on
 which the second differs is flagged `judges_disagree` and decides nothing. Called by the scorers `refusal`,
-`compliance` and `judge`, by `agent.facts` and by whoever reports a run. Judges nothing itself; reads no files.
+`compliance` and `judge`, by `agent.reads.facts` and by whoever reports a run. Judges nothing itself; reads no files.
 
 Cohen 1960, "A coefficient of agreement for nominal scales": kappa = (raw - chance) / (1 - chance).
 """

@@ -1,7 +1,7 @@
 """Profiles: ready-made sets of suites whose changes against the initial model make named deltas.
 
 A profile is one YAML file here. Owns the file format; what the deltas are is `monitors.gate.deltas`'. Called by
-`agent.profiles`.
+`agent.probing.profiles`.
 """
 
 from __future__ import annotations

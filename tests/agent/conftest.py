@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.founding import found
-from agent.layout import Layout
+from agent.root.founding import found
+from agent.root.layout import Layout
 from agent.store import versions
 from tests.agent.operating import Operated
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from agent.context import Context, Log
-from agent.jobs import JobFailed, JobRunner
-from agent.layout import Layout
+from agent.root.layout import Layout
 from agent.store import Store, jobs
+from agent.work.jobs import JobFailed, JobRunner
 from learners.job import Failure
 from tests.agent.operating import Operated
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.config import Config
-from agent.layout import Layout
-from agent.settings import load
-from agent.steps.measured import engine_settings
+from agent.measured import engine_settings
+from agent.root.layout import Layout
+from agent.root.settings import load
+from agent.root.stores import open_store
 from agent.store import Session, Store, cycles, decisions, deployment, intakes, measurements, versions
 from agent.store.cycles import CycleState
-from agent.stores import open_store
 from learners.durable import write_manifest
 from learners.records import Kind, Record, record_id
 from learners.versions import VersionSpec, write_spec

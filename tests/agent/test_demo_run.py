@@ -14,7 +14,7 @@ from agent.demo.report import CycleRow, Report
 from agent.demo.script import ACTS, Act
 from agent.demo.show import Screen
 from agent.errors import CldError, Refused
-from agent.layout import Layout
+from agent.root.layout import Layout
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent import disagreement
-from agent.commands import ask
+from agent.operators.commands import ask
 from agent.store import contested, events, pool
 from learners.parts.judgements import judgements
 from learners.records import Record

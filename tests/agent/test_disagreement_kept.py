@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.commands import Answer, ask
 from agent.context import Context
+from agent.daemon.logs import open_log
 from agent.disagreement import report, stated
-from agent.jobs import JobRunner
-from agent.logs import open_log
+from agent.operators.commands import Answer, ask
 from agent.store import events, pool
 from agent.trigger import Trigger
+from agent.work.jobs import JobRunner
 from learners.records import Record
 from tests.agent.operating import Operated
 from tests.thumbs import begin, end, pair, put_in, thumb

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from agent.config import Config
-from agent.layout import Layout
-from agent.steps.measured import engine_settings, suite_file
+from agent.measured import engine_settings, suite_file
+from agent.root.layout import Layout
 from monitors.probes.suites import load_suite
 
 

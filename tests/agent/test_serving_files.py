@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent import serving_files
-from agent.daemon import Daemon
+from agent.daemon.loop import Daemon
 from agent.serving_files import Found, Reader, parts_of, read_now
 from agent.store import commands
 from learners.durable import verify

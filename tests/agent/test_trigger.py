@@ -8,10 +8,10 @@ from datetime import time
 import pytest
 
 from agent.context import Context
-from agent.jobs import JobRunner
-from agent.logs import open_log
+from agent.daemon.logs import open_log
 from agent.store import control, cycles, pool
 from agent.trigger import Trigger, in_quiet_hours
+from agent.work.jobs import JobRunner
 
 
 @pytest.fixture

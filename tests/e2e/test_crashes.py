@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import workers
 from agent.cycle import STEPS
 from agent.store import deployment, events, jobs, versions
+from agent.work import workers
 from learners.durable import verify
 from tests.e2e.world import LOOSE, examples
 

@@ -12,10 +12,10 @@ import json
 import pytest
 
 from agent.demo.run import run
-from agent.layout import Layout
-from agent.settings import load
+from agent.root.layout import Layout
+from agent.root.settings import load
+from agent.root.stores import store_url
 from agent.store import Store, cycles, deployment, intakes, verdicts, versions
-from agent.stores import store_url
 from learners.durable import verify
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent import commands
+from agent.operators import commands
 from agent.store import control, decisions, deployment, intakes, plans, verdicts
 from learners.durable import verify
 from tests.e2e.world import LOOSE, documents, examples

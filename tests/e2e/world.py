@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from agent.context import Context
-from agent.daemon import Daemon, open_context
-from agent.layout import Layout
-from agent.settings import load
+from agent.daemon.loop import Daemon, open_context
+from agent.root.layout import Layout
+from agent.root.settings import load
 from agent.store import cycles, deployment
 from tests.tiny import KNOWN, SENTENCES, tiny_weights
 

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 from agent import cycle
-from agent.daemon import Daemon, open_context
-from agent.layout import Layout
-from agent.settings import load
+from agent.daemon.loop import Daemon, open_context
+from agent.root.layout import Layout
+from agent.root.settings import load
 from agent.store import cycles
 
 real_transition = cycles.transition

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from agent import workers
+from agent.work import workers
 from learners.job import JobRequest, Limits
 
 PACKAGE_ROOT = Path(__file__).parent

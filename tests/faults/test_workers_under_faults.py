@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import workers
-from agent.workers import Failed, Finished, Running
+from agent.work import workers
+from agent.work.workers import Failed, Finished, Running
 from learners.job import Limits
 from tests.faults.rehearsing import (
     GENEROUS,

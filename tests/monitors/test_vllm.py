@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import workers
+from agent.work import workers
 from learners.durable import write_manifest
 from learners.job import JobRequest, Limits
 from learners.versions import VersionSpec, write_data, write_spec

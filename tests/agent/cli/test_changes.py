@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import exit_code
-from agent.lock import lock
+from agent.root.lock import lock
 from agent.store import control, decisions, events
 from tests.agent.cli.saying import Cld
 from tests.agent.operating import Operated

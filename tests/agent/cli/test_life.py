@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent import background
-from agent.lock import daemon_alive
+from agent.daemon import background
+from agent.root.lock import daemon_alive
 from tests.agent.cli.saying import Cld
 from tests.agent.operating import Operated
 

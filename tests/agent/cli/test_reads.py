@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.glance import glance, quick_glance
 from agent.history.search import Hit
-from agent.lock import lock
+from agent.reads.glance import glance, quick_glance
+from agent.root.lock import lock
 from agent.store import commands, control, cycles, deployment, events, jobs, plans, pool, verdicts
 from tests.agent.cli.saying import Cld
 from tests.agent.operating import Operated

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from agent.commands import Answer, ask
-from agent.jobs import JobRunner
+from agent.operators.commands import Answer, ask
 from agent.store import forgetting, intakes, jobs, pool
+from agent.work.jobs import JobRunner
 from learners.records import Kind, Record, record_id
 from monitors.forgetting_job import ByVersion, Extraction, ForgottenMembership, Neighbours, ProveResult
 from monitors.intake_job import IntakeFile, IntakeResult

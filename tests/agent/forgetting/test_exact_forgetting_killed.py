@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from agent import workers
 from agent.store import jobs
+from agent.work import workers
 from tests.agent.forgetting.real_world import CODES, FORGET, RealWorld, serving_tiny
 from tests.agent.operating import Operated
 from tests.learners.runs import CHATS, same, steps_taken

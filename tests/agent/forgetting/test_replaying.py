@@ -13,7 +13,7 @@ from sqlalchemy import text
 from agent import cycle as loop
 from agent.errors import NotFound
 from agent.forgetting.lineage import holdings
-from agent.plan_views import plan_views
+from agent.reads.plan_views import plan_views
 from agent.store import cycles, plans, versions
 from learners.records import read_records
 from monitors.forgetting_job import ByVersion

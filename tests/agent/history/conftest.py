@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from history_world import turn
 
-from agent.layout import Layout
+from agent.root.layout import Layout
 from agent.store import Store, deployment, versions
 
 

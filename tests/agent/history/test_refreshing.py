@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from agent.daemon import Daemon
+from agent.daemon.loop import Daemon
 from agent.history.refreshing import Refreshing
 from tests.agent.fake_jobs import Scene
 from tests.agent.operating import Operated

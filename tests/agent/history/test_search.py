@@ -13,7 +13,7 @@ import pytest
 
 from agent.errors import CldError, MissingDependency
 from agent.history.search import Hit, search
-from agent.layout import Layout
+from agent.root.layout import Layout
 from agent.store import Store, versions
 from monitors import embedding
 
@@ -171,7 +171,7 @@ def test_a_hit_is_plain_json(layout: Layout, store: Store, words: Words) -> None
 def test_asking_history_imports_no_training_library(layout: Layout, store: Store) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from agent.history.search import search\nfrom agent.layout import Layout\nfrom agent.store import Store\n"
+        "from agent.history.search import search\nfrom agent.root.layout import Layout\nfrom agent.store import Store\n"
         "layout = Layout(Path(sys.argv[1]))\n"
         "print(search(layout, Store(f'sqlite:///{layout.database}'), 'refunds', limit=1)[0].version)\n"
         "print(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))\n"

@@ -39,7 +39,7 @@ def prefer(play: Play, *named: tuple[str, str]) -> list[str]:
 
 def approve(play: Play) -> None:
     """Give a person's word to the plan that waits."""
-    from agent.commands import ask
+    from agent.operators.commands import ask
 
     world = play.world
     assert ask(world.store, world.layout, world.config, "approve", {}, "ada").outcome == "applied"

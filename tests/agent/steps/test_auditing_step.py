@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from agent import facts
 from agent.cli import views
-from agent.glance import glance
 from agent.history.cards import card_facts, card_text, write_card
+from agent.reads import facts
+from agent.reads.glance import glance
 from agent.store import events, jobs, measurements, versions
 from learners.records import read_records
 from monitors.audit_job import (

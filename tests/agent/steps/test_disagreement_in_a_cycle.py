@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.commands import ask
+from agent.operators.commands import ask
 from agent.store import cycles, plans, pool
 from agent.trigger import start_cycle
 from learners.records import read_records

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.daemon import Daemon
+from agent.daemon.loop import Daemon
 from agent.store import measurements
 from monitors.probes.suites import SuiteError, load_suite, write_suite
 from tests.agent.fake_jobs import BROKEN

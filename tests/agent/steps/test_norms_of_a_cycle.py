@@ -74,7 +74,7 @@ def test_what_names_a_known_norm_goes_on_without_what_does_not(open_house: Play)
 
 
 def test_registering_the_norm_brings_back_what_waited_for_it(open_house: Play):
-    from agent.commands import ask
+    from agent.operators.commands import ask
 
     ids = prefer(open_house, ("warm", "add"))
     open_house.until("no_action")

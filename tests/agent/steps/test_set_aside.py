@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agent import facts
+from agent import set_aside
 from agent.cli import main
-from agent.steps import set_aside
+from agent.reads import facts
 from agent.store import cycles, jobs, plans
 from learners.records import read_records
 from monitors.evidence import Asked

@@ -1,0 +1,1 @@
+"""Versions measured outside of a cycle: sweeps, profiles, and suites in disguise."""

@@ -1,0 +1,1 @@
+"""Work that leaves the daemon: jobs, the folders they are, and the worker processes that do them."""
