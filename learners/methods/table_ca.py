@@ -103,14 +103,15 @@ CA: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Puthumanaillam et al. 2024, A Moral Imperative: The Need for Continual Superalignment of Large Language "
         "Models (arXiv:2403.14683)",
-        differs="The paper states the need and gives no algorithm; this is DPO with rehearsal of the pairs that still "
-        "hold, against the references they were learned with.",
+        differs="The paper states the need and gives no algorithm; this is DPO and likelihood of the wanted answers, "
+        "with rehearsal of the pairs that still hold, against the references they were learned with.",
         module="learners.methods.value_revision",
         planned=True,
-        planned_on="One training run on SmolLM2-135M-Instruct, in no comparison with other methods: a list of terms "
-        "was followed in 0.39 instead of 0.08 of its probes, but half of the near misses changed, too, a norm about "
-        "which nothing was learned fell from 0.60 to 0.43, and the margins collapsed (40 nats). No other method knows "
-        "what a change of a norm is, and each of its plans waits for a person.",
+        planned_on="One lineage on SmolLM2-135M-Instruct: a list of terms was followed in 0.48 of its probes, before "
+        "in 0.08, a second list in its place in 0.70 with 0.10 left of the first, 0.08 of the near misses changed, "
+        "and general questions fell from 0.74 to 0.67. And one order of five preference tasks, where it ended highest "
+        "and lost nothing by the revision. No other method knows what a change of a norm is, and each of its plans "
+        "waits for a person.",
     ),
     "cppo": MethodInfo(
         stages=("ca",),

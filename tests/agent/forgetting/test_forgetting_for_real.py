@@ -74,7 +74,8 @@ def real(learned_root: Path, tmp_path: Path, _no_overrides: None) -> Iterator[Ca
 
 @pytest.mark.slow
 def test_codes_are_forgotten_proven_and_certified(real: Callable[..., RealWorld]):
-    ended = (world := real()).ask()
+    """With 100 passes the exposure ends at 1.4 to 3.3 bits, by rounding; 2.9 are allowed. With 220 at 0.5 to 1.8."""
+    ended = (world := real(epochs=220)).ask()
     assert ended.state == "done", ended.reason
     assert world.world.serving()[0] == "v2"
     with world.world.store.read() as tx:
