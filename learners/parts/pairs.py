@@ -236,12 +236,12 @@ def beside(order: Order, *, new: int, share: float, replay_share: float) -> list
     ]
 
 
-def recipe(run: Run, loss: LossTerm | None, state: dict[str, torch.Tensor]) -> Recipe:
+def recipe(run: Run, loss: LossTerm, state: dict[str, torch.Tensor]) -> Recipe:
     """New pairs with past ones beside them, rows of other kinds rehearsed; the new ones become a task of their own.
 
     Args:
         run: whose settings have pair_share, replay_share and replay_weight.
-        loss: of a batch of pairs; None for trl's.
+        loss: of a batch of pairs.
         state: that the loss writes.
     """
     from learners.methods.contract import Recipe
