@@ -13,6 +13,7 @@ from rich.table import Table
 
 from benchmarks.methods.ca_standings import COLLAPSE_NATS, Aligned, aligned
 from benchmarks.methods.preferences import SUPERSEDED_BY
+from benchmarks.methods.rule_tasks import RULES
 from benchmarks.methods.setup import RunResult
 
 __all__ = ["alignment_section", "alignment_table"]
@@ -33,9 +34,11 @@ _COLUMNS: Final = {
 }
 _NATS: Final = frozenset({"margin_over_parent", "greatest_margin", "entropy"})
 
+_OF_PAIRS: Final = "ACC in the table above counts a pair where the preferred answer is the likelier one per token"
+_OF_RULES: Final = "ACC in the table above is the share of the model's own greedy answers that keep the rule asked for"
 _LEGEND: Final = (
-    "ACC in the table above counts a pair where the preferred answer is the likelier one per token; ACC by sum, where "
-    "its whole log-probability is the higher one, which favours short answers. Margins are in nats, of whole answers: "
+    "ACC by sum counts a held-out pair where the preferred answer's whole log-probability is the higher one, which "
+    "favours short answers. Margins are in nats, of whole answers: "
     "what an update adds to the margin of its own task over its parent, and the most that a margin stands above the "
     f"base model's at the end; beyond {COLLAPSE_NATS:.0f} it is marked as a preference collapse (*). Entropy: of the "
     "predictions of the next token over the preferred held-out answers, in nats, after the last update. GAD, IFD, SD "
@@ -64,11 +67,10 @@ def alignment_section(results: Sequence[RunResult]) -> str:
     names = _shown(rows)
     table = _grid(("method", *names), [(row.method, *_cells(row, names)) for row in rows])
     matrices = "\n\n".join(_matrix(result) for result in results if result.order == 1 and len(result.learned) > 1)
-    parts = [_LEGEND, _changes(results), table]
+    ruled = any(name in RULES for result in results for name in result.tasks)
+    parts = [f"{_OF_RULES if ruled else _OF_PAIRS}. {_LEGEND}", _changes(results), table]
     if matrices:
-        parts.append(
-            f"<details><summary>Pairwise accuracy after each task, order 1</summary>\n\n{matrices}\n\n</details>"
-        )
+        parts.append(f"<details><summary>Score after each task, order 1</summary>\n\n{matrices}\n\n</details>")
     return "\n\n".join(part for part in parts if part)
 
 

@@ -29,9 +29,8 @@ class Lack:
     runs: bool = True
 
 
-_BY_RULES = Lack(
-    "rules that hold for a whole run reward the model's own answers, and none scores every one of these tasks",
-    runs=False,
+_NO_RULES: Final = dict.fromkeys(
+    ("ppo", "cppo"), Lack("it learns from its own answers, and no rule can tell which of them are good", runs=False)
 )
 _ONE_BASE = Lack("it carries over what was learned on an old base model, and a stream has one base", runs=False)
 _OF_STAGE: Final[Mapping[Stage, Mapping[str, Lack]]] = {
@@ -45,7 +44,6 @@ _OF_STAGE: Final[Mapping[Stage, Mapping[str, Lack]]] = {
         "adapt_retrieve_revise": Lack("there are no texts of a domain to read first: plain training"),
         "adapt_llm": Lack("there are no texts to ask about: its rehearsal of general answers"),
     },
-    "ca": {"ppo": _BY_RULES, "cppo": _BY_RULES},
 }
 
 _NO_CALLS: Final = {
@@ -60,6 +58,8 @@ _OF_STREAM: Final[Mapping[tuple[Stage, str], Mapping[str, Lack]]] = {
     ("cit", "short"): _NO_CALLS,
     ("cit", "long_sequence"): {**_NO_CALLS, **_NO_EXAMPLES},
     ("cit", "tools"): _NO_EXAMPLES,
+    ("ca", "preferences"): _NO_RULES,
+    ("ca", "pairs"): _NO_RULES,
 }
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.lab import Lab, Learned, device_name
 from benchmarks.methods.alignment import alignment
@@ -23,7 +24,9 @@ from benchmarks.methods.streams import in_force, stream_tasks
 from benchmarks.methods.tasks import Task, given
 from learners.durable import write_atomic
 from learners.failures import InvalidInput
+from learners.methods import load_method
 from learners.versions import read_version
+from monitors.probes.scorers.choice import Choice
 
 __all__ = ["RESULT", "main", "run"]
 
@@ -98,7 +101,7 @@ def _zero_shot(asked: Run, lab: Lab, base: str, tasks: Sequence[Task]) -> Row:
 
 
 def _row(lab: Lab, version: str, tasks: Sequence[Task]) -> Row:
-    if all(task.held_out for task in tasks):
+    if all(isinstance(probe, Choice) and task.held_out for task in tasks for probe in task.suite.items):
         readings = pair_readings(lab, version, tasks)
         return tuple(readings[task.name].by_token for task in tasks)
     found = lab.scores(version, [task.suite for task in tasks])
@@ -108,7 +111,15 @@ def _row(lab: Lab, version: str, tasks: Sequence[Task]) -> Row:
 def _learn(asked: Run, lab: Lab, step: _Step) -> Learned:
     records = [record for task in step.tasks for record in given(task, step.method)]
     setup = asked.setup
-    return lab.learn(step.version, step.parent, setup.stage, step.method, records, setup.settings, setup.seed)
+    settings = {**setup.settings, **_rewards(step)}
+    return lab.learn(step.version, step.parent, setup.stage, step.method, records, settings, setup.seed)
+
+
+def _rewards(step: _Step) -> dict[str, Any]:
+    """The rules of what is learned, for a method that is paid by rules."""
+    if "rewards" not in load_method(step.method).Settings.model_fields:
+        return {}
+    return {"rewards": [dict(rule) for task in step.tasks for rule in task.rewards]}
 
 
 def main(folder: Path) -> None:

@@ -4,20 +4,24 @@
     concise, detailed           the same requests with opposite preferences: the second is a change of mind
     helpful, harmless           published pairs of people
     brief, thorough             opposite preferences of two readers, whom the prompt names
+    words, comma, opening       rules that verify the model's own answers (`rule_tasks`)
 
 `detailed` revises what `concise` taught, so a model should lose the first by learning the second. `brief` and
 `thorough` contradict each other for a model that does not read the prompt: nothing of the first need be lost. The score
-is pairwise accuracy: the preferred answer is the likelier one, per token.
+is pairwise accuracy: the preferred answer is the likelier one, per token; of rules, the share of the model's own greedy
+answers that keep them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from benchmarks import data
 from benchmarks.methods.made_pairs import SENTENCE, Pair, Turns, alpaca, form_pairs, refusal_pairs, truth_pairs
+from benchmarks.methods.rule_tasks import RULES, rule_pairs, rule_probe
 from benchmarks.methods.setup import Setup
 from benchmarks.methods.tasks import Task, chosen, record
 from monitors.probes.probe import Message
@@ -56,11 +60,13 @@ def task(name: str, setup: Setup) -> Task:
     tests = shuffled[: min(setup.test_items, max(len(pairs) // 4, 1))]
     train = shuffled[len(tests) :][: setup.items]
     norm = _NORMS.get(name, {})
+    probe = rule_probe if name in RULES else _probe
     return Task(
         name=name,
         records=[record(name, "preference", _content(pair) | norm) for pair in train],
-        suite=Suite(suite=name, role="target", items=tuple(_probe(name, n, pair) for n, pair in enumerate(tests))),
+        suite=Suite(suite=name, role="target", items=tuple(probe(name, n, pair) for n, pair in enumerate(tests))),
         held_out=[record(name, "preference", _content(pair)) for pair in tests],
+        rewards=[RULES[name].reward] if name in RULES else [],
     )
 
 
@@ -139,4 +145,5 @@ _SOURCES: Final[Mapping[str, Callable[[], list[Pair]]]] = {
     "harmless": _harmless,
     "brief": lambda: _lengths(alpaca(), "(I read this on my phone.)", brief=True),
     "thorough": lambda: _lengths(alpaca(), "(I read this at my desk.)", brief=False),
+    **{name: partial(rule_pairs, name) for name in RULES},
 }

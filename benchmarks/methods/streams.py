@@ -56,6 +56,11 @@ _PAIRS = (
     "brief thorough helpful harmless",
     "thorough harmless brief helpful",
 )
+_RULES = (
+    "words comma opening",
+    "opening words comma",
+    "comma opening words",
+)
 
 STREAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "superni": _SUPERNI,
@@ -63,6 +68,7 @@ STREAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "short": _SHORT,
     "preferences": _PREFERENCES,
     "pairs": _PAIRS,
+    "rules": _RULES,
     "tools": _TOOLS,
 }
 """Orders of each stream, as the short names of its tasks."""
@@ -70,7 +76,7 @@ STREAMS: Final[Mapping[str, tuple[str, ...]]] = {
 DEFAULT_STREAMS: Final[Mapping[Stage, tuple[str, ...]]] = {
     "cpt": ("superni", "long_sequence"),
     "cit": ("superni", "long_sequence"),
-    "ca": ("preferences", "pairs"),
+    "ca": ("preferences", "pairs", "rules"),
 }
 QUICK_STREAMS: Final[Mapping[Stage, str]] = {"cpt": "short", "cit": "short", "ca": "preferences"}
 

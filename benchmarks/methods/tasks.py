@@ -49,6 +49,7 @@ class Task:
         held_out: of a preference task, the pairs of the suite; what else is read of them needs more than a score.
         instruction: what the data set says of the task, its examples of right and wrong answers included; empty where
             it has none.
+        rewards: rules of `learners.parts.rewards` that the model's own answers are paid by; empty where none can tell.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Task:
     suite: Suite
     held_out: Sequence[Record] = ()
     instruction: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rewards: Sequence[Mapping[str, Any]] = ()
 
 
 class ShortAnswer(Match, frozen=True):

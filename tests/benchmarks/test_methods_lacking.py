@@ -49,7 +49,7 @@ def test_who_is_left_out_is_named_once_for_each_reason():
     text = report.section(FOUND, "x", [])
     assert "Left out: `recycle`: it carries over" in text and "`toolken`: no record calls a tool." in text
     pairs = Comparison(Setup(stage="ca", stream="pairs"), [result("dpo", 0.9)])
-    assert "Left out: `ppo`, `cppo`: rules that hold for a whole run" in report.section(pairs, "x", [])
+    assert "Left out: `ppo`, `cppo`: it learns from its own answers" in report.section(pairs, "x", [])
 
 
 def test_the_terminal_and_json_say_it_too():
@@ -71,6 +71,11 @@ def test_a_method_that_cannot_learn_the_stream_is_refused_with_the_reason(tmp_pa
         setup = Setup(stage=stage, stream=stream)
         with pytest.raises(InvalidInput, match=f"'{name}' is left out: {left_out(setup)[name][:20]}"):
             run(Run(setup=setup, method=name, order=1, base=tmp_path), tmp_path / name)
+
+
+def test_who_learns_from_its_own_answers_learns_where_a_rule_can_tell_them_apart():
+    assert {"ppo", "cppo"} <= left_out(Setup(stage="ca", stream="preferences")).keys()
+    assert not left_out(Setup(stage="ca", stream="rules"))
 
 
 def test_calls_are_lacking_where_there_are_none_and_not_where_they_are_learned():
