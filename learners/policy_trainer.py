@@ -113,6 +113,8 @@ class PromptTrainer(Extended, GRPOTrainer):
     def _sampled(self, asked: list[Any]) -> dict[str, torch.Tensor]:
         """Answers, scored and weighed; of several processes, those of the first one."""
         sampled: dict[str, torch.Tensor] = self._generate_and_score_completions(asked)
+        if credit := self.work.recipe.credit:
+            sampled["advantages"] = credit(self.model, sampled, self._rewards)  # pyright: ignore
         sampled |= self._weighed(sampled) if ranks.rank() == 0 else {}
         if ranks.count() == 1:
             return sampled
@@ -145,7 +147,9 @@ class PromptTrainer(Extended, GRPOTrainer):
         mask, likelihoods = sampled["completion_mask"], sampled["old_per_token_logps"]
         mean = (likelihoods * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
         weights = torch.tensor(self.work.recipe.weigh(self._rewards, mean.tolist()), device=mean.device)
-        return {"advantages": sampled["advantages"] * weights[:, 0], "held": weights[:, 1]}
+        advantages = sampled["advantages"]
+        factors = weights[:, 0] if advantages.dim() == 1 else weights[:, :1]
+        return {"advantages": advantages * factors, "held": weights[:, 1]}
 
     def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """trl's loss and, of answers that are held, their distance from the parent."""

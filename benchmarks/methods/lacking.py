@@ -29,9 +29,8 @@ class Lack:
     runs: bool = True
 
 
-_NO_RULES: Final = dict.fromkeys(
-    ("ppo", "cppo"), Lack("it learns from its own answers, and no rule can tell which of them are good", runs=False)
-)
+_NO_RULE = Lack("it learns from its own answers, and no rule can tell which of them are good", runs=False)
+_NO_RULES: Final = {"ppo": _NO_RULE, "cppo": _NO_RULE}
 _ONE_BASE = Lack("it carries over what was learned on an old base model, and a stream has one base", runs=False)
 _OF_STAGE: Final[Mapping[Stage, Mapping[str, Lack]]] = {
     "cpt": {"recycle": _ONE_BASE},

@@ -268,6 +268,8 @@ class Recipe:
         finish: trained model -> the model that is saved, e.g. its merge; a `PeftModel` becomes an adapter version, a
             plain model a full-weight version.
         reward: what answers to prompts are worth, one number each; rows in the form `prompts` need it.
+        credit: the policy, sampled answers in trl's words and their rewards -> the advantage of each token (answers x
+            tokens), in place of the comparison of an answer with the others to its prompt.
         weigh: rewards and mean token log-probabilities of a step's answers -> of each, the factor of its advantage and
             the weight of its mean squared distance from the parent's log-probabilities; needs `num_iterations` above 1
             and a `beta` above 0.
@@ -287,5 +289,6 @@ class Recipe:
     after_training: tuple[Callable[[], None], ...] = ()
     finish: Callable[[PreTrainedModel], PreTrainedModel] | None = None
     reward: Callable[[Sequence[Answer]], list[float]] | None = None
+    credit: Callable[[PreTrainedModel, Mapping[str, torch.Tensor], Sequence[float]], torch.Tensor] | None = None
     weigh: Callable[[Sequence[float], Sequence[float]], Sequence[tuple[float, float]]] | None = None
     trainer: Mapping[str, Any] | None = None

@@ -1,7 +1,7 @@
 """COPF: each preference moves by a set amount, and remembered ones stay where they are, by a fixed weight.
 
 Loss: misfit of the new pairs to the optimal policy over the parent + keep_weight * mean over both answers of remembered
-pairs of (log pi(y|x) - log pi_parent(y|x))^2, in nats: Zhang et al. 2023, COPF: Continual Learning Human Preference
+pairs of (log pi(y|x) - log pi_parent(y|x))^2: Zhang et al. 2023, COPF: Continual Learning Human Preference
 through Optimal Policy Fitting (arXiv:2310.15694v1). + replay_weight * likelihood of what else is remembered. The
 relative of COPR with one fixed multiplier, which holds to the parent's values and not to the optimum of each task; with
 `keep_at` = "optimum" it holds to that one, by its misfit.
@@ -32,6 +32,7 @@ class Settings(contract.Settings):
     Attributes:
         beta: strength of the pull towards the parent; the margin of a pair grows by 2 r / beta nats, with r 1/3 on
             average.
+        per_token: margins are of means over the tokens of an answer, instead of sums, whose beta is 0.1.
         pair_share: part of a batch's pairs that are remembered ones.
         keep_weight: lambda, the weight of what keeps the remembered pairs.
         keep_at: where they are kept: at the parent's log-probabilities, or at the optimum of their own time.
@@ -39,7 +40,8 @@ class Settings(contract.Settings):
         replay_weight: weight of the mean negative log-likelihood of its tokens.
     """
 
-    beta: float = Field(default=0.1, gt=0)
+    beta: float = Field(default=0.8, gt=0)
+    per_token: bool = True
     pair_share: float = Field(default=0.5, ge=0, lt=1)
     keep_weight: float = Field(default=1.0, ge=0)
     keep_at: Literal["parent", "optimum"] = "parent"
@@ -76,6 +78,7 @@ class Anchored:
         """The loss of a batch of `learners.parts.optimum.TargetPair`."""
         chosen, rejected = pairs.answer_nats(model, step.new)
         pairs.shifts_nats(self._state, step.new, chosen, rejected)
+        chosen, rejected = optimum.scaled(step.new, chosen, rejected)
         new = step.new["task"] == optimum.NEW
         misfits = optimum.misfit(chosen - rejected, step.new["target_nats"])
         loss = misfits[new].mean()
@@ -83,5 +86,6 @@ class Anchored:
             return loss
         if self._to_optimum:
             return loss + self._weight * misfits[~new].mean()
-        drift = (chosen - step.new["ref_chosen_logps"]).square() + (rejected - step.new["ref_rejected_logps"]).square()
+        before = optimum.scaled(step.new, step.new["ref_chosen_logps"], step.new["ref_rejected_logps"])
+        drift = (chosen - before[0]).square() + (rejected - before[1]).square()
         return loss + self._weight * drift[~new].mean() / 2

@@ -5,8 +5,10 @@ over the parent, and C_i that of the remembered pairs of task i to the optimum o
 lambda_i grows by lambda_rate * lambda_i * C_i at every step. Zhang et al. 2024, COPR: Continual Human Preference
 Learning via Optimal Policy Regularization (arXiv:2402.14228). + replay_weight * likelihood of what else is remembered.
 
-A margin grows by 2 r / beta and then rests, where DPO lets it grow on. So a preference that contradicts an earlier one
-weakens it and does not reverse it in one update, unless beta is small; `value_revision` is for that.
+A margin grows by 2 r / beta and then rests, where DPO lets it grow on. It is one of mean log-probabilities unless told
+otherwise: of sums, the tiny model fits it as well, but on SmolLM2, whose answers differ in length, training broke off.
+So a preference that contradicts an earlier one weakens it and does not reverse it in one update, unless beta is small;
+`value_revision` is for that.
 """
 
 from __future__ import annotations
@@ -35,8 +37,10 @@ class Settings(contract.Settings):
     """COPR.
 
     Attributes:
-        beta: strength of the pull towards the parent; the margin of a pair grows by 2 r / beta nats, 1/3 of that on
-            average with r = 1.
+        beta: strength of the pull towards the parent; the margin of a pair grows by 2 r / beta nats, with r 1/3 on
+            average.
+        per_token: margins are of means over the tokens of an answer, instead of sums; of sums, a beta of 0.1 and an
+            `allowed` of 0.1 are the paper's.
         pair_share: part of a batch's pairs that are remembered ones.
         allowed: misfit of an earlier task that costs nothing.
         lambda_rate: how fast the multipliers follow; 0 fixes them at 1.
@@ -44,9 +48,10 @@ class Settings(contract.Settings):
         replay_weight: weight of the mean negative log-likelihood of its tokens.
     """
 
-    beta: float = Field(default=0.1, gt=0)
+    beta: float = Field(default=0.8, gt=0)
+    per_token: bool = True
     pair_share: float = Field(default=0.5, ge=0, lt=1)
-    allowed: float = Field(default=0.1, ge=0)
+    allowed: float = Field(default=0.01, ge=0)
     lambda_rate: float = Field(default=0.01, ge=0)
     replay_share: float = Field(default=0.33, ge=0, lt=1)
     replay_weight: float = Field(default=1.0, ge=0)
@@ -80,6 +85,7 @@ class Constrained:
         """The loss of a batch of `learners.parts.optimum.TargetPair`; the multipliers move after it is taken."""
         chosen, rejected = pairs.answer_nats(model, step.new)
         pairs.shifts_nats(self._state, step.new, chosen, rejected)
+        chosen, rejected = optimum.scaled(step.new, chosen, rejected)
         misfits, task = optimum.misfit(chosen - rejected, step.new["target_nats"]), step.new["task"]
         total, weight = misfits[task == optimum.NEW].mean(), 1.0
         for number in sorted(set(task.tolist()) - {optimum.NEW}):

@@ -60,13 +60,14 @@ CA: dict[str, MethodInfo] = {
         relative_cost=30.0,
         serving_form="adapter",
         paper="Schulman et al. 2017, Proximal Policy Optimization Algorithms (arXiv:1707.06347)",
-        differs="No value network: answers to one prompt are each other's baseline (GRPO, Shao et al. 2024, "
-        "arXiv:2402.03300); verifiable rules instead of a reward model; the divergence from the parent version is a "
-        "loss term instead of a part of the reward.",
+        differs="Answers to one prompt are each other's baseline (GRPO, Shao et al. 2024, arXiv:2402.03300), or with "
+        "advantage = critic a value head is, whose error does not move the policy; verifiable rules instead of a "
+        "reward model; the divergence from the parent version is a loss term instead of a part of the reward.",
         module="learners.methods.ppo",
         kinds=("instruction", "preference", "feedback"),
         experimental="On the tiny model the reward rises from 0.52 to 0.95 in 40 steps while the divergence from the "
-        "parent averages 0.81 nats a token and ends at 1.16; a greater beta that kept it below 1 stopped the rise.",
+        "parent averages 0.81 nats a token and ends at 1.16; a greater beta that kept it below 1 stopped the rise. "
+        "With a critic it ends at 1.00 and 1.58 nats.",
     ),
     "copr": MethodInfo(
         stages=("ca",),
@@ -77,9 +78,9 @@ CA: dict[str, MethodInfo] = {
         serving_form="adapter",
         paper="Zhang et al. 2024, COPR: Continual Human Preference Learning via Optimal Policy Regularization "
         "(arXiv:2402.14228)",
-        differs="Pairs only (J = 2), with log-probabilities summed over tokens as in the equations; no likelihood term "
-        "and no value head; what each constraint allows is a fixed misfit, as in the authors' code, and its multiplier "
-        "is bounded; adds rehearsal of what else is remembered.",
+        differs="Pairs only (J = 2), with log-probabilities averaged over tokens as in the authors' code, or summed as "
+        "in the equations; no likelihood term and no value head; what each constraint allows is a fixed misfit, as in "
+        "the authors' code, and its multiplier is bounded; adds rehearsal of what else is remembered.",
         module="learners.methods.copr",
     ),
     "copf": MethodInfo(
@@ -121,8 +122,8 @@ CA: dict[str, MethodInfo] = {
         relative_cost=30.0,
         serving_form="adapter",
         paper="Zhang et al. 2024, CPPO: Continual Learning for Reinforcement Learning with Human Feedback (ICLR 2024)",
-        differs="On GRPO (see ppo), with its divergence kept; weights from the table of the authors' code, mode "
-        "'balance', instead of learned ones.",
+        differs="On GRPO or with a critic (see ppo), with the divergence kept; weights from the table of the authors' "
+        "code, mode 'balance', instead of learned ones.",
         module="learners.methods.cppo",
         kinds=("instruction", "preference", "feedback"),
         experimental="On the tiny model, after a second task that contradicts the first, the first one's reward fell "

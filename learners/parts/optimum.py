@@ -4,6 +4,9 @@ The optimum of reward under a divergence from the parent is pi*(y|x) = pi_parent
 Among the two answers of a pair Z cancels, and pi* says that their margin grows by 2 r / beta, where r is the pair's
 reward. Owns that target, its misfit and the rows that carry it; used by the methods that fit it instead of a ranking.
 
+Log-probabilities are sums over an answer's tokens, as in the equations, or means, as in the authors' code: between
+answers of unequal length a sum differs by more than any preference, and its misfit by the square of that.
+
 Source: Zhang et al. 2024, COPR: Continual Human Preference Learning via Optimal Policy Regularization
 (arXiv:2402.14228), for pairs (J = 2).
 """
@@ -23,17 +26,22 @@ if TYPE_CHECKING:
 
     from learners.methods.contract import Material, Sources
 
-__all__ = ["NEW", "TargetPair", "misfit", "shift_nats", "stored", "targeted"]
+__all__ = ["NEW", "TargetPair", "misfit", "scaled", "shift_nats", "stored", "targeted"]
 
 NEW = -1
 """The task of what is learned now; earlier ones are numbered by `learners.parts.tasks`."""
 
 
 class TargetPair(pairs.ReferredPair):
-    """A pair, the margin that its answers should have, in nats, and the task it belongs to."""
+    """A pair, the margin that its answers should have, and the task it belongs to.
+
+    The margin is one of log-probabilities times the scales: 1, or of means 1 over the number of an answer's tokens.
+    """
 
     target_nats: float
     task: int
+    chosen_scale: float
+    rejected_scale: float
 
 
 def shift_nats(record: Record, beta: float, seed: int) -> float:
@@ -57,6 +65,13 @@ def misfit(margins_nats: torch.Tensor, targets_nats: torch.Tensor) -> torch.Tens
     return (chosen.square() + rejected.square()) / 2
 
 
+def scaled(
+    batch: Mapping[str, torch.Tensor], chosen: torch.Tensor, rejected: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of the answers of a batch of `TargetPair` as its targets count them."""
+    return chosen * batch["chosen_scale"], rejected * batch["rejected_scale"]
+
+
 def stored(sources: Sources) -> dict[str, pairs.Reference]:
     """References of the remembered pairs that were fitted to an optimum when they were learned, by record id."""
     return {name: one for name, one in pairs.read(sources.memory_folder).items() if one.shift_nats is not None}
@@ -68,13 +83,16 @@ def targeted(sources: Sources, stored: Mapping[str, pairs.Reference]) -> Materia
     Args:
         stored: references that have a shift. A remembered pair without one stays where the parent has it.
     """
-    material = sources.material()
+    material, unit = sources.material(), {"per_token": sources.settings.per_token}
     new = [
-        one._replace(reference=one.reference.model_copy(update={"shift_nats": _shift(sources, one.record)}))
+        one.told(unit | {"shift_nats": _shift(sources, one.record)})
         for one in pairs.referred(sources, material.records, {})
     ]
     learned = {record.id for record in material.records}
-    old = pairs.referred(sources, pairs.remembered(sources, learned), stored)
+    old = [
+        one if one.record.id in stored else one.told(unit)
+        for one in pairs.referred(sources, pairs.remembered(sources, learned), stored)
+    ]
     pairs.keep(sources, new, old)
     known = tasks.read(sources.memory_folder)
     rows = [_row(one, NEW) for one in new] + [_row(one, known.get(one.record.id, 0)) for one in old]
@@ -86,5 +104,7 @@ def _shift(sources: Sources, record: Record) -> float:
 
 
 def _row(one: pairs.Referred, task: int) -> TargetPair:
-    target = one.reference.margin_nats + (one.reference.shift_nats or 0.0)
-    return {**one.pair(), "target_nats": target, "task": task}
+    own, lengths = one.reference, (len(one.row["chosen_ids"]), len(one.row["rejected_ids"]))
+    chosen, rejected = (1 / length if own.per_token else 1.0 for length in lengths)
+    target = own.chosen_nats * chosen - own.rejected_nats * rejected + (own.shift_nats or 0.0)
+    return {**one.pair(), "target_nats": target, "task": task, "chosen_scale": chosen, "rejected_scale": rejected}

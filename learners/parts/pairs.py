@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -54,6 +54,7 @@ class Reference(BaseModel):
         id: of the record.
         chosen_nats, rejected_nats: log-probability of both answers.
         shift_nats: how far the margin between them was asked to grow; None where as far as it would.
+        per_token: whether that is a margin of means over the tokens of each answer, instead of sums.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +63,7 @@ class Reference(BaseModel):
     chosen_nats: float
     rejected_nats: float
     shift_nats: float | None = None
+    per_token: bool = False
 
     @property
     def margin_nats(self) -> float:
@@ -75,6 +77,10 @@ class Referred(NamedTuple):
     record: Record
     row: PairRow
     reference: Reference
+
+    def told(self, more: Mapping[str, Any]) -> Referred:
+        """The same with more said in its reference."""
+        return self._replace(reference=self.reference.model_copy(update=more))
 
     def pair(self) -> ReferredPair:
         """The row as it is trained on."""

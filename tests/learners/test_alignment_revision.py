@@ -25,24 +25,31 @@ from tests.tiny import KNOWN, chat
 ASKED = list(KNOWN)
 EARLIER = [preference(question, "Red", "Two") for question in ASKED[:4]]
 REVERSED = [preference(question, "Two", "Red") for question in ASKED[12:16]]
-FITTED = {**ALONE, "learning_rate": 3e-3, "epochs": 30, "batch_size": 4}
+SUMS = {"beta": 0.1, "per_token": False}
+"""Of whole answers, as in COPR's equations; the methods themselves count by the token."""
+UNEVEN = [preference(question, "Ask Rome", "Two") for question in ASKED[:2]] + [
+    preference(question, "Red", "Ask Rome and then ask Rome") for question in ASKED[2:4]
+]
+FITTED = {**ALONE, **SUMS, "learning_rate": 3e-3, "epochs": 30, "batch_size": 4}
 LATER = {**FITTED, "learning_rate": 2e-3, "version": "v2"}
 
 
-def margins(version, records):
-    """Log-probability of each chosen answer over that of the rejected one, in nats."""
+def margins(version, records, *, per_token=False):
+    """Log-probability of each chosen answer over that of the rejected one, in nats, or of their means."""
     from learners import weights
 
     loaded = weights.load(version, verify=False)
     collate = DataCollatorForPreference(pad_token_id=loaded.tokenizer.pad_token_id)
     rows = [row for one in records for row in pair_rows(one, loaded.tokenizer, 200)]
     with torch.inference_mode():
-        chosen, rejected = pairs.answer_nats(loaded.model, collate(rows))
+        found = pairs.answer_nats(loaded.model, collate(rows))
+    lengths = (torch.tensor([len(row[side]) for row in rows]) for side in ("chosen_ids", "rejected_ids"))
+    chosen, rejected = (nats / length if per_token else nats for nats, length in zip(found, lengths, strict=True))
     return (chosen - rejected).tolist()
 
 
-def mean_margin(version, records):
-    return sum(margins(version, records)) / len(records)
+def mean_margin(version, records, **unit):
+    return sum(margins(version, records, **unit)) / len(records)
 
 
 # margins that are set
@@ -67,6 +74,38 @@ def test_a_margin_grows_by_twice_the_reward_over_beta(base, fitted):
     for one, then, now in zip(PREFERENCES, before, after, strict=True):
         assert now - then == pytest.approx(stored[one.id].shift_nats, abs=0.5)
         assert stored[one.id].shift_nats == optimum.shift_nats(one, beta=0.1, seed=1)
+
+
+@pytest.fixture(scope="module")
+def by_token(base, tmp_path_factory):
+    """COPR on answers of one and of several tokens, as it is unless told otherwise."""
+    options = {**ALONE, "learning_rate": 3e-3, "epochs": 30, "batch_size": 4}
+    return train(tmp_path_factory.mktemp("jobs") / "token", base, "ca", "copr", UNEVEN, **options)[1]
+
+
+def test_counted_by_the_token_a_margin_grows_by_its_share_whatever_the_lengths(base, by_token):
+    """Measured: 0.046 nats a token off at most, of 0.17 to 1.26."""
+    stored = pairs.read(by_token / "memory")
+    before, after = margins(base, UNEVEN, per_token=True), margins(by_token, UNEVEN, per_token=True)
+    for one, then, now in zip(UNEVEN, before, after, strict=True):
+        assert stored[one.id].per_token and stored[one.id].shift_nats == optimum.shift_nats(one, beta=0.8, seed=1)
+        assert now - then == pytest.approx(stored[one.id].shift_nats, abs=0.5 / 8)
+
+
+@pytest.mark.parametrize("method", ["copr", "copf"])
+def test_counted_by_the_token_a_later_task_leaves_the_margins_of_an_earlier_one(base, tmp_path, method):
+    """Measured: of a growth of 0.629 nats a token, 0.586 are lost without the constraint, 0.004 with it."""
+    options = {**ALONE, "learning_rate": 3e-3, "epochs": 30, "batch_size": 4}
+    first = train(tmp_path / "first", base, "ca", method, EARLIER, **options)[1]
+    grown = mean_margin(first, EARLIER, per_token=True) - mean_margin(base, EARLIER, per_token=True)
+    kept = {}
+    for share in (0.0, 0.5):
+        later = train(tmp_path / f"{share}", first, "ca", method, REVERSED, version="v2", **options, pair_share=share)[
+            1
+        ]
+        kept[share] = mean_margin(later, EARLIER, per_token=True) - mean_margin(base, EARLIER, per_token=True)
+        assert mean_margin(later, REVERSED, per_token=True) > mean_margin(first, REVERSED, per_token=True) + grown / 2
+    assert kept[0.5] > 0.85 * grown and kept[0.0] < 0.3 * grown
 
 
 def test_the_moderate_reward_of_a_pair_is_a_third_on_average_and_drawn_once():
@@ -121,6 +160,7 @@ def constrained(model, tokenizer, excess, steps, start=1.0, rate=0.5):
     batch = collate([row for one in PREFERENCES[:2] for row in pair_rows(one, tokenizer, 200)])
     zero = torch.zeros(2)
     batch |= {"task": torch.tensor([optimum.NEW, 1]), "ref_chosen_logps": zero, "ref_rejected_logps": zero}
+    batch |= {"chosen_scale": zero + 1, "rejected_scale": zero + 1}
     batch["target_nats"] = torch.subtract(*pairs.answer_nats(model, batch)).detach()
     misfit = float(optimum.misfit(batch["target_nats"][1:] - 3, batch["target_nats"][1:]))
     batch["target_nats"][1] += 3 * (excess > 0)
@@ -151,7 +191,7 @@ def test_a_run_tells_the_multipliers_of_earlier_tasks(earlier, tmp_path):
 
 
 def test_the_reference_of_a_pair_is_the_parent_and_stays_with_it_through_later_versions(base, fitted, tmp_path):
-    later = train(tmp_path / "later", fitted, "ca", "copr", OPPOSITE, version="v2", **ALONE, **SHORT)[1]
+    later = train(tmp_path / "later", fitted, "ca", "copr", OPPOSITE, version="v2", **ALONE, **SUMS, **SHORT)[1]
     first, second = pairs.read(fitted / "memory"), pairs.read(later / "memory")
     assert {name: second[name] for name in first} == first
     assert [first[one.id].margin_nats for one in PREFERENCES] == pytest.approx(margins(base, PREFERENCES), abs=1e-3)
@@ -175,7 +215,7 @@ def test_a_remembered_pair_comes_with_the_reference_it_was_learned_with(base, fi
 
 def test_a_pair_that_was_learned_without_a_target_is_held_where_the_parent_has_it(base, tmp_path):
     parent = train(tmp_path / "dpo", base, "ca", "dpo", PREFERENCES, **SHORT)[1]
-    rows = material(tmp_path / "job", parent, "copr", OPPOSITE).rows[len(OPPOSITE) :]
+    rows = material(tmp_path / "job", parent, "copr", OPPOSITE, **SUMS).rows[len(OPPOSITE) :]
     assert sorted(row["target_nats"] for row in rows) == pytest.approx(sorted(margins(parent, PREFERENCES)), abs=1e-3)
 
 
@@ -203,7 +243,7 @@ def test_rehearsed_dpo_keeps_both_tasks_by_margins_that_blow_up_and_says_so(base
 
 
 def test_copr_keeps_both_tasks_with_margins_that_rest(fitted, tmp_path, caplog):
-    both = train(tmp_path / "both", fitted, "ca", "copr", OPPOSITE, version="v2", **ALONE, **LONG)[1]
+    both = train(tmp_path / "both", fitted, "ca", "copr", OPPOSITE, version="v2", **ALONE, **SUMS, **LONG)[1]
     assert preferred(both, PREFERENCES) == preferred(both, OPPOSITE) == 1.0
     ended = told(tmp_path / "both")[1]
     assert ended["margin_nats"] < 10 and not ended["preference_collapse"] and "collapse" not in caplog.text

@@ -143,7 +143,14 @@ CASES: dict[str, Case] = {
     "das": Case(settings={"contrast_weight": 1}),
     "piggyback": Case(settings={"learning_rate": 2e-2}),  # a smaller one moves no score over the threshold in two steps
     "ppo": Case(settings={"answers": 4, "answer_tokens": 4, "rewards": [{"kind": "pattern", "pattern": "^[A-L]"}]}),
-    "cppo": Case(settings={"answers": 4, "answer_tokens": 4, "rewards": [{"kind": "pattern", "pattern": "^[A-L]"}]}),
+    "cppo": Case(
+        settings={
+            "answers": 4,
+            "answer_tokens": 4,
+            "advantage": "critic",
+            "rewards": [{"kind": "pattern", "pattern": "^[A-L]"}],
+        },
+    ),
     "prompt_pool": Case(settings={"pairs": 6, "chosen": 2}),
     "ets_dacp": Case(first=[*TEXTS[:2], CHATS[0]], second=[*TEXTS[2:], CHATS[1]]),
     "toolken": Case(first=[called(CHATS[0], "add"), CHATS[1]], second=[called(CHATS[2], "find"), CHATS[3]]),
