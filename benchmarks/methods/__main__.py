@@ -47,7 +47,9 @@ def main(
     test_items: Annotated[int | None, typer.Option(min=1, help="Most test items of a task; else 100.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="3 tasks, 60 and 20 items, the most used methods.")] = False,
     model: Annotated[str, typer.Option(help="Embedded model, model folder or version folder.")] = EMBEDDED,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of every method.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="[METHOD.]KEY=VALUE", help="Of every method, or of one.")
+    ] = None,
     seed: int = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Of each run; else 2, with --quick 1.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Runs at once; else 1, with --quick 2.")] = None,

@@ -111,7 +111,7 @@ def _row(lab: Lab, version: str, tasks: Sequence[Task]) -> Row:
 def _learn(asked: Run, lab: Lab, step: _Step) -> Learned:
     records = [record for task in step.tasks for record in given(task, step.method)]
     setup = asked.setup
-    settings = {**setup.settings, **_rewards(step)}
+    settings = {**setup.settings_of(step.method), **_rewards(step)}
     return lab.learn(step.version, step.parent, setup.stage, step.method, records, settings, setup.seed)
 
 

@@ -80,11 +80,12 @@ def _machine(found: Comparison) -> str:
 
 def described(setup: Setup) -> str:
     """What was held equal."""
-    told = ", ".join(f"{key} {value}" for key, value in setup.settings.items()) or "defaults"
+    told = ", ".join(f"{key} {value}" for key, value in setup.shared.items()) or "defaults"
+    own = "".join(f", {key} {value}" for key, value in setup.settings.items() if key not in setup.shared)
     first = "all tasks" if setup.tasks is None else f"first {setup.tasks} tasks"
     return (
         f"Stage {setup.stage}, stream {setup.stream} ({first}), at most {setup.items} training and {setup.test_items} "
-        f"test items of each, seed {setup.seed}; settings of every method: {told}."
+        f"test items of each, seed {setup.seed}; settings of every method: {told}{own}."
     )
 
 

@@ -37,7 +37,7 @@ class Setup(_Frozen):
         tasks: only the first so many tasks of the stream; None for all.
         items: most training items of a task; fewer where the data set has fewer.
         test_items: most test items of a task.
-        settings: of every method, over its own defaults.
+        settings: of every method, over its own defaults; a key `METHOD.KEY` is of that method alone.
         seed: of the choice of items and of every training.
     """
 
@@ -49,6 +49,16 @@ class Setup(_Frozen):
     model: str = EMBEDDED
     settings: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The settings of every method."""
+        return {key: value for key, value in self.settings.items() if "." not in key}
+
+    def settings_of(self, method: str) -> dict[str, Any]:
+        """What a method is told: what all are, and over it what is for it alone."""
+        own = {key.partition(".")[2]: value for key, value in self.settings.items() if key.startswith(f"{method}.")}
+        return {**self.shared, **own}
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import lab
-from benchmarks.methods import one_run, running
+from benchmarks.methods import one_run, report, running
 from benchmarks.methods.setup import MULTI_TASK, ZERO_SHOT, Run, RunResult, Setup
 from learners.parts.memory import ReplayMemory
 from monitors.metrics import ScoreMatrix, average_accuracy
@@ -98,6 +98,13 @@ def test_results_under_another_setup_are_not_taken_for_this_one():
     other = [{"items": 3}, {"settings": {"epochs": 1}}, {"seed": 1}, {"model": "/elsewhere"}]
     names = {SETUP.name, *(SETUP.model_copy(update=change).name for change in other)}
     assert len(names) == 1 + len(other)
+
+
+def test_a_setting_of_one_method_reaches_no_other():
+    setup = SETUP.model_copy(update={"settings": {"epochs": 2, "ppo.answers": 4, "cppo.answers": 6, "ppo.epochs": 1}})
+    assert setup.settings_of("ppo") == {"epochs": 1, "answers": 4}
+    assert setup.settings_of("cppo") == {"epochs": 2, "answers": 6} and setup.settings_of("dpo") == {"epochs": 2}
+    assert "settings of every method: epochs 2, ppo.answers 4, " in report.described(setup)
 
 
 @pytest.mark.slow
