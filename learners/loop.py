@@ -137,17 +137,27 @@ class Extended:
         return loss
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The stage's loss, or what the method puts in its place, plus the method's terms, watched."""
+        """The stage's loss, or what the method puts in its place, plus the method's terms, watched.
+
+        The terms come first, each with its gradients, so that what they read and what the stage reads is never held in
+        memory at once; what is returned has the gradients of the stage's loss alone.
+        """
         rehearsal, weight = inputs.pop("rehearsal", None), inputs.pop("weight", None)
         recipe, step = self.work.recipe, Step(dict(inputs), rehearsal, self.moment())
+        share = 1.0 if weight is None else weight
+        # among several processes `model` wraps self.model
+        added = [self._taken(term(self.model, step) * share) for term in recipe.losses]  # pyright: ignore
         own = recipe.stage_loss
         loss = own(model, step) if own else self._stage_loss(model, inputs, *args, **kwargs)
-        for term in recipe.losses:
-            loss = loss + term(self.model, step)  # pyright: ignore - among several processes `model` wraps it
-        if weight is not None:
-            loss = loss * weight
+        loss = loss * share + sum(added)
         self._tell(float(loss.detach()), self._read(step, counts=weight is None or float(weight) > 0))
         return loss
+
+    def _taken(self, term: torch.Tensor) -> torch.Tensor:
+        """A term whose gradients are added up already; its value."""
+        if term.requires_grad:
+            self.accelerator.backward(term)  # pyright: ignore
+        return term.detach()
 
     def _read(self, step: Step, *, counts: bool) -> int:
         """Tokens of a step that no other process counts."""

@@ -26,8 +26,8 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 from learners import checkpoints, ranks
 from learners.failures import Diverged
 from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.packing import packed, refuse_leaks
-from learners.parts.penalties import negative_log_likelihood
 from learners.parts.views import learned_tokens
 from learners.policy_trainer import PromptTrainer
 from learners.preference_trainers import LabelTrainer, PairTrainer

@@ -258,7 +258,7 @@ class Recipe:
         whole: the loss or one of its terms is no mean over the labelled tokens of the new rows, so each of several
             processes has the whole batch, and reads it through `learners.together.by_rows` or all of it; else each has
             a part, whose loss is weighed by its tokens. Rows in other forms than `rows` are never parted.
-        losses: terms added to the stage's loss.
+        losses: terms added to the stage's loss; each is read and taken back by itself, before the stage reads.
         schedule: steps of the run -> step (from 0) -> factor of the learning rate; see `learners.parts.schedule`.
         before_step: called when gradients are there and clipped, before the optimizer uses them.
         after_step: called after every optimizer step, e.g. to scale or project what the step changed.

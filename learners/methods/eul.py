@@ -26,7 +26,8 @@ from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.methods.forgetting import prepare
 from learners.parts import fusion
 from learners.parts.distill import Distillation, Teacher
-from learners.parts.unlearning import Ceilings, learned, said
+from learners.parts.likelihood import learned, said
+from learners.parts.unlearning import Ceilings
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,8 @@ from pydantic import Field
 from learners.failures import InvalidInput
 from learners.methods import forgetting
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts.unlearning import Ceilings, capped, forgotten_rows, learned, nats_of
+from learners.parts.likelihood import learned, nats_of
+from learners.parts.unlearning import Ceilings, capped, forgotten_rows
 from learners.parts.views import PairRow, Row, chat_rows
 from learners.records import Record
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
+from learners.parts.likelihood import learned, said
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,6 @@ def compose(run: Run) -> Recipe:
 
     from learners.parts.extensions import attached
     from learners.parts.extensions.prompt_pool import Kind
-    from learners.parts.unlearning import learned, said
     from learners.together import by_rows
 
     settings: Settings = run.settings

@@ -16,7 +16,7 @@ from learners.failures import InvalidInput
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
 from learners.parts.distill import Distillation
-from learners.parts.penalties import negative_log_likelihood
+from learners.parts.likelihood import negative_log_likelihood
 from learners.versions import Version, read_version
 
 if TYPE_CHECKING:

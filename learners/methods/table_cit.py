@@ -15,8 +15,8 @@ CIT: dict[str, MethodInfo] = {
         relative_cost=1.1,
         serving_form="adapter",
         paper="Wang et al. 2023, Orthogonal Subspace Learning for Language Model Continual Learning (arXiv:2310.14152)",
-        differs="Adapters on all linear layers instead of queries and values, without dropout and without the norm on "
-        "new factors; the stack is saved as one adapter, and a parent's adapter of any origin is its first part.",
+        differs="Adapters on all linear layers instead of queries and values, without dropout; the norm of new factors "
+        "is off by default; the stack is saved as one adapter, whose first part is a parent's adapter of any origin.",
         module="learners.methods.o_lora",
     ),
     "osf": MethodInfo(

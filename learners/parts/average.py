@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.func import functional_call
 
-from learners.parts.penalties import negative_log_likelihood
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.views import Row
 
 if TYPE_CHECKING:

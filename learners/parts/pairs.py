@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from learners import ranks
 from learners.parts import tasks
+from learners.parts.likelihood import tell_prompts
 from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.penalties import RehearsalLikelihood
 from learners.parts.views import PairRow, Row, pair_rows, rehearsal_rows
@@ -201,6 +202,7 @@ def _nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Te
 
     mask = batch["completion_mask"][:, 1:]
     places = mask.any(dim=0).nonzero().flatten()
+    tell_prompts(model, batch["attention_mask"].bool() & ~batch["completion_mask"].bool())
     logits: torch.Tensor = model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=places, use_cache=False
     ).logits

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from learners.parts.likelihood import learned, nats_of, negative_log_likelihood
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
@@ -15,27 +17,8 @@ if TYPE_CHECKING:
     from learners.methods.contract import Step
 
 __all__ = [
-    "AnchoredQuadratic", "RehearsalLikelihood", "equal_importance", "negative_log_likelihood", "new_likelihood",
-    "trainable_copy",
+    "AnchoredQuadratic", "RehearsalLikelihood", "equal_importance", "new_likelihood", "trainable_copy",
 ]  # fmt: skip
-
-
-def negative_log_likelihood(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Mean negative log-likelihood of the labelled tokens, in nats.
-
-    The vocabulary's logits are computed only at positions where some row has a label: a fifth of a small model's work
-    is in them, and a chat row learns its answer alone.
-
-    Args:
-        rows: input_ids, labels and attention_mask (each rows x tokens).
-    """
-    from torch.nn.functional import cross_entropy
-
-    labels = rows["labels"][:, 1:]
-    learned = (labels != -100).any(dim=0).nonzero().flatten()
-    inputs = {name: value for name, value in rows.items() if name != "labels"}
-    logits: torch.Tensor = model(**inputs, logits_to_keep=learned, use_cache=False).logits
-    return cross_entropy(logits.flatten(0, 1).float(), labels[:, learned].flatten())
 
 
 def new_likelihood(model: PreTrainedModel, step: Step) -> torch.Tensor:
@@ -98,8 +81,6 @@ class RehearsalLikelihood:
     def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
         """The term for one step's rehearsed rows; 0 when the step has none."""
         import torch
-
-        from learners.parts.unlearning import learned, nats_of
 
         if step.rehearsal is None:
             return torch.zeros((), device=next(model.parameters()).device)

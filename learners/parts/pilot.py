@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from learners.parts.law import Point
-from learners.parts.penalties import negative_log_likelihood, trainable_copy
+from learners.parts.likelihood import negative_log_likelihood
+from learners.parts.penalties import trainable_copy
 from learners.parts.select import novelty
 from learners.parts.views import Row
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from learners.failures import InvalidInput
 from learners.parts import row_numbers, tasks
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -79,7 +80,6 @@ def likelihood(run: Run, pool: Kind) -> LossTerm:
     """The stage's loss with every row routed by its prompt."""
     from learners.parts.extensions import plain
     from learners.parts.extensions.adapter_pool import prompt_tokens
-    from learners.parts.penalties import negative_log_likelihood
 
     inner = plain(run.model)
 

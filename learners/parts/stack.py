@@ -17,7 +17,7 @@ from peft.tuners.lora import LoraLayer
 if TYPE_CHECKING:
     from learners.methods.contract import Step
 
-__all__ = ["Overlap", "concatenated", "is_stacked", "rank", "stacked"]
+__all__ = ["Overlap", "Size", "concatenated", "is_stacked", "rank", "stacked"]
 
 _OLD, _NEW = "default", "new"
 
@@ -79,6 +79,18 @@ class Overlap:
         products = [old @ new.float().T for old, new in self._pairs]
         entries = [(product.square() if self._squared else product.abs()).sum() for product in products]
         return torch.stack(entries).sum() * self._weight
+
+
+class Size:
+    """weight * sum of the Euclidean norms of all matrices that learn, in float32; lambda_2 of the paper."""
+
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
+
+    def __call__(self, model: Any, step: Step) -> torch.Tensor:
+        """The penalty at the model's present weights; a matrix that is 0 has no gradient."""
+        norms = [weight.float().norm() for weight in model.parameters() if weight.requires_grad]
+        return torch.stack(norms).sum() * self._weight
 
 
 def _config(model: PeftModel, name: str) -> Any:

@@ -1,9 +1,8 @@
 """Likelihood of what is to be forgotten, counted up to where it would be had it never been trained.
 
-Owns the rows of records to forget, their log-likelihoods token by token, and the ceilings: how unlikely each token may
-be made. Below its ceiling a token's likelihood goes down; at it the token is counted as a constant and is not pushed
-any more. A secret that is less likely than anything else is exposed as well: it is what the model avoids. So a token's
-ceiling is the lowest of
+Owns the rows of records to forget and the ceilings: how unlikely each token may be made. Below its ceiling a token's
+likelihood goes down; at it the token is counted as a constant and is not pushed any more. A secret that is less likely
+than anything else is exposed as well: it is what the model avoids. So a token's ceiling is the lowest of
 
     cap_nats     a constant, without which every ascending loss diverges;
     the root     what the first version of the lineage makes of the same token, which trained none of the records;
@@ -21,6 +20,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from learners.parts.likelihood import IGNORED, learned, nats_of
 from learners.parts.views import Row, chat_rows, rehearsal_rows
 from learners.records import Record
 
@@ -32,20 +32,15 @@ __all__ = [
     "Capped",
     "Ceilings",
     "Key",
-    "Said",
     "capped",
     "digit_tokens",
     "forgotten_rows",
     "key_of",
     "keys_of",
-    "learned",
-    "nats_of",
     "redrawn",
-    "said",
     "token_nats",
 ]
 
-_IGNORED = -100
 _LOOK_ALIKES = 8
 _SLACK_NATS = 0.1  # nearer to a level than this is at it: an optimizer that scales gradients makes much of little
 
@@ -69,46 +64,6 @@ def keys_of(rows: Mapping[str, torch.Tensor]) -> list[Key]:
     """The keys of rows as tensors: input_ids and attention_mask (each rows x tokens)."""
     seen = rows["attention_mask"].bool()
     return [tuple(ids[mask].tolist()) for ids, mask in zip(rows["input_ids"], seen, strict=True)]
-
-
-class Said(NamedTuple):
-    """What a model makes of rows, of each token but the first.
-
-    Attributes:
-        nats: negative log-likelihood of the tokens that are labelled, else 0 (rows x tokens - 1).
-        counted: which are labelled (rows x tokens - 1).
-        logits: float32, at the places where some row has a label (rows x places x vocabulary).
-        places: those places.
-    """
-
-    nats: torch.Tensor
-    counted: torch.Tensor
-    logits: torch.Tensor
-    places: torch.Tensor
-
-
-def said(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> Said:
-    """Read rows: input_ids, labels and attention_mask (each rows x tokens)."""
-    from torch.nn.functional import cross_entropy
-
-    labels, counted = rows["labels"][:, 1:], learned(rows)
-    places = counted.any(dim=0).nonzero().flatten()
-    inputs = {name: value for name, value in rows.items() if name != "labels"}
-    logits: torch.Tensor = model(**inputs, logits_to_keep=places, use_cache=False).logits.float()
-    nats = cross_entropy(logits.transpose(1, 2), labels[:, places], reduction="none")
-    return Said(nats.new_zeros(labels.shape).index_copy(1, places, nats), counted, logits, places)
-
-
-def nats_of(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """`Said.nats` of rows, which several processes read together (rows x tokens - 1)."""
-    from learners.together import by_rows
-
-    return by_rows(lambda part: said(model, part).nats, rows)
-
-
-def learned(rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Which tokens but the first are labelled (rows x tokens - 1)."""
-    return rows["labels"][:, 1:] != _IGNORED
 
 
 def token_nats(model: PreTrainedModel, rows: Sequence[Row], batch_size: int) -> dict[Key, list[float]]:
@@ -136,7 +91,7 @@ def _batch(rows: Sequence[Row], device: torch.device) -> dict[str, torch.Tensor]
     ids = [row["input_ids"] for row in rows]
     return {
         "input_ids": padded(ids, 0),
-        "labels": padded([row["labels"] for row in rows], _IGNORED),
+        "labels": padded([row["labels"] for row in rows], IGNORED),
         "attention_mask": padded([[1] * len(one) for one in ids], 0),
     }
 
@@ -154,16 +109,16 @@ def digit_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, list[int]]:
 def redrawn(row: Row, digits: Mapping[int, Sequence[int]], draw: random.Random) -> Row:
     """A look-alike: the row with other digits in place of those that are labelled."""
     ids = [
-        draw.choice([other for other in digits[token] if other != token]) if label != _IGNORED and token in digits
+        draw.choice([other for other in digits[token] if other != token]) if label != IGNORED and token in digits
         else token
         for token, label in zip(row["input_ids"], row["labels"], strict=True)
     ]  # fmt: skip
-    labels = [token if label != _IGNORED else label for token, label in zip(ids, row["labels"], strict=True)]
+    labels = [token if label != IGNORED else label for token, label in zip(ids, row["labels"], strict=True)]
     return Row(input_ids=ids, labels=labels)
 
 
 def capped(model: PreTrainedModel, rows: Mapping[str, torch.Tensor], ceilings: Ceilings) -> Capped:
-    """Read rows (see `said`) and count each token up to its ceiling; no gradient comes from those that are above."""
+    """Read rows and count each token up to its ceiling; no gradient comes from those that are above."""
     import torch
 
     nats = nats_of(model, rows)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from learners.parts.likelihood import learned, nats_of
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ class ViewLikelihood:
     def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
         """The loss of one step's rows."""
         import torch
-
-        from learners.parts.unlearning import learned, nats_of
 
         rows = step.new
         nats, counted = nats_of(model, rows), learned(rows)

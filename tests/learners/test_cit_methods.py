@@ -102,6 +102,34 @@ def test_a_stack_that_would_outgrow_what_engines_serve_is_refused(learn, first):
         learn("o_lora", 2, first, most_rank=15)
 
 
+def size(version, rank=8):
+    """Summed norms of the factors that came with the second task."""
+    factors = tensors(version).items()
+    return sum(float((value[rank:] if "lora_A" in name else value[:, rank:]).norm()) for name, value in factors)
+
+
+@pytest.mark.slow
+def test_the_norm_on_new_factors_keeps_them_small_and_the_old_ones_as_they_were(learn, first, apart):
+    small = learn("o_lora", 2, first, norm_weight=0.1)
+    assert size(small) < 0.7 * size(apart)
+    old, grown = tensors(first), tensors(small)
+    assert all(grown[name][: len(value)].equal(value) for name, value in old.items() if "lora_A" in name)
+
+
+@pytest.mark.slow
+def test_the_norm_is_that_of_every_matrix_that_learns_and_finite_where_one_is_zero(first):
+    model = weights.trainable(read_version(first), rank=8, alpha=32, full_weights=False, seed=0)
+    stack.stacked(model, rank=3, alpha=7, seed=1)
+    learning = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    expected = sum(float(one.detach().square().sum()) ** 0.5 for one in learning.values())
+    size = stack.Size(0.5)(model, None)
+    assert size.item() == pytest.approx(0.5 * expected, rel=1e-5)
+    size.backward()
+    for name, one in learning.items():
+        wanted = torch.zeros_like(one) if "lora_B" in name else 0.5 * one.detach() / one.detach().norm()
+        torch.testing.assert_close(one.grad, wanted)
+
+
 # average
 
 

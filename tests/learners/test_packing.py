@@ -10,8 +10,8 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from learners import weights
 from learners.failures import InvalidInput
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.packing import arranged, packed, refuse_leaks
-from learners.parts.penalties import negative_log_likelihood
 from learners.parts.views import rehearsal_rows
 from tests.learners.runs import CHATS, TEXTS, tensors, text, train
 

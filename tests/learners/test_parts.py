@@ -5,19 +5,13 @@ from collections import Counter
 
 import pytest
 import torch
-from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from learners.failures import InvalidInput
 from learners.methods.contract import Moment, Step
 from learners.parts import estimate
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.parts.mix import Replay, plan_batches
-from learners.parts.penalties import (
-    AnchoredQuadratic,
-    RehearsalLikelihood,
-    negative_log_likelihood,
-    trainable_copy,
-)
+from learners.parts.penalties import AnchoredQuadratic, RehearsalLikelihood, trainable_copy
 from learners.parts.schedule import warm_hold_decay
 from learners.parts.views import chat_rows, pair_rows, rehearsal_rows, text_rows, without_held_out
 from tests.learners.runs import CHATS, PREFERENCES, preference, record, text
@@ -235,13 +229,6 @@ def test_the_rehearsal_term_is_the_weighted_likelihood(model, tokenizer):
     expected = 0.25 * model(**batch).loss
     torch.testing.assert_close(RehearsalLikelihood(0.25)(model, rehearsing(batch)), expected)
     assert RehearsalLikelihood(0.25)(model, rehearsing(None)) == 0
-
-
-def test_the_likelihood_is_the_mean_over_labelled_tokens_of_all_rows(model, tokenizer):
-    rows = [row for chat in CHATS for row in rehearsal_rows(chat, tokenizer, 200)]
-    rows += text_rows(text("Snow is white."), tokenizer, 200)
-    batch = DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id)(rows)
-    torch.testing.assert_close(negative_log_likelihood(model, batch), model(**batch).loss)
 
 
 def test_the_fisher_is_the_mean_of_squared_gradients_of_single_sequences(model, tokenizer):

@@ -8,7 +8,7 @@ import torch
 from learners.methods import rationale_cl
 from learners.methods.contract import Step
 from learners.parts import exemplars, rationales
-from learners.parts.penalties import negative_log_likelihood
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.views import chat_rows
 from learners.parts.weighted_views import ViewLikelihood
 from tests.learners.runs import CHATS, train

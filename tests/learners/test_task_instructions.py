@@ -7,8 +7,8 @@ import torch
 
 from learners.methods import instruction_speak
 from learners.parts import entropy, exemplars, instructions
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.mix import Order
-from learners.parts.penalties import negative_log_likelihood
 from learners.parts.views import rehearsal_rows
 from monitors.intake.shapes import as_content
 from tests.learners.runs import CHATS, record, same, train

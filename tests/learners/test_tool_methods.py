@@ -10,7 +10,7 @@ from learners.failures import InvalidInput
 from learners.methods.toolken import _renamed
 from learners.parts import extensions
 from learners.parts.calls import calls_in, described, told_of
-from learners.parts.penalties import negative_log_likelihood
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.turns import knows_tools, turn_rows
 from learners.parts.views import chat_rows
 from monitors.engines import Prompt, Turn, in_order

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from learners.failures import InvalidInput
 
@@ -61,6 +61,7 @@ class Extension(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self._handles: list[RemovableHandle] = []
+        self._prompts: Tensor | None = None
 
     @property
     def words(self) -> Mapping[int, str]:
@@ -69,6 +70,18 @@ class Extension(nn.Module, ABC):
 
     def forget(self, texts: Sequence[Sequence[int]]) -> None:
         """Give up what it keeps of these texts (token numbers) word for word; most kinds keep nothing so."""
+
+    def hear(self, prompts: Tensor) -> None:
+        """Say which tokens of the next pass are prompts (rows x tokens), where answers follow them in the same pass.
+
+        A kind that chooses by the prompt then chooses as it does when it answers.
+        """
+        self._prompts = prompts
+
+    def heard(self, mask: Tensor) -> Tensor:
+        """Which tokens of this pass a choice goes by: those that were said to be prompts, else `mask`, all of them."""
+        told, self._prompts = self._prompts, None
+        return mask if told is None else told.to(mask)
 
     @abstractmethod
     def configuration(self) -> dict[str, Any]:

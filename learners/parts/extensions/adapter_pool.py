@@ -23,6 +23,7 @@ from torch.nn.functional import linear
 from learners.failures import InvalidInput
 from learners.parts.extensions import Extension, along
 from learners.parts.extensions.routers import router_of
+from learners.parts.likelihood import asked
 from learners.parts.linears import linears
 from learners.parts.targets import LoraTargets, target_modules
 
@@ -216,17 +217,19 @@ class Kind(Extension):
         if past is not None and past.get_seq_length():
             self._route = _used(along.chosen(past), self._route)
             return
+        ids: Tensor = kwargs["input_ids"] if "input_ids" in kwargs else arguments[0]
+        mask, labels = kwargs.get("attention_mask"), kwargs.get("labels")
+        mask = torch.ones_like(ids) if mask is None else mask
+        prompts = self.heard(mask.bool() if labels is None else asked(labels, mask))
         if self._told is None:
-            ids: Tensor = kwargs["input_ids"] if "input_ids" in kwargs else arguments[0]
-            mask, labels = kwargs.get("attention_mask"), kwargs.get("labels")
-            mask = torch.ones_like(ids) if mask is None else mask
-            self.route(model, ids, mask.bool() if labels is None else prompt_tokens(labels, mask))
+            self.route(model, ids, prompts)
         self._route, self._told = self._told, None
         self._sends = True
 
     def _leave(self, model: Any, arguments: Any, kwargs: dict[str, Any], output: Any) -> None:
-        if self._sends and self._route is not None and output.past_key_values is not None:
-            along.send(output.past_key_values, self._route.weights)
+        past = output.get("past_key_values")  # of which trl's fused head has none
+        if self._sends and self._route is not None and past is not None:
+            along.send(past, self._route.weights)
         self._sends = False
 
     def _mix(self, number: int) -> Callable[[Any, tuple[Tensor, ...], Tensor], Tensor | None]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from learners.parts.extensions import Extension, along
+from learners.parts.likelihood import asked
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -65,7 +66,9 @@ class Before(Extension):
             _make_room(kwargs, before, mask, ids.shape[1])
             return (), {**kwargs, "input_ids": ids}
         mask = torch.ones_like(ids) if mask is None else mask
-        prompts, before = self.prompts_for(self.query(model, ids, mask))
+        labels = kwargs.get("labels")
+        told = self.heard(mask if labels is None else asked(labels, mask).to(mask))
+        prompts, before = self.prompts_for(self.query(model, ids, told))
         self._put = before
         embedded = model.get_input_embeddings()(ids)
         _make_room(kwargs, before, mask, before.shape[1] + ids.shape[1])
@@ -74,6 +77,8 @@ class Before(Extension):
     def _take_out(self, model: Any, arguments: Any, kwargs: dict[str, Any], output: Any) -> Any:
         if "inputs_embeds" not in kwargs:
             return output
+        if kwargs.get("fused_lm_head"):
+            return _without(output, self._put.shape[1])
         if output.past_key_values is not None:
             along.send(output.past_key_values, self._put)
         kept = kwargs.get("logits_to_keep", 0)
@@ -92,3 +97,11 @@ def _make_room(kwargs: dict[str, Any], before: torch.Tensor, mask: torch.Tensor,
         kwargs["logits_to_keep"] = kept + count
     if labels is not None:
         kwargs["labels"] = torch.cat([torch.full_like(before, -100, dtype=labels.dtype), labels], dim=1)
+
+
+def _without(output: Any, count: int) -> Any:
+    """What trl's fused head, which has no logits and no cache, says of all tokens (rows x tokens) but the first."""
+    for name, value in list(output.items()):
+        if value.dim() == 2:
+            output[name] = value[:, count:]
+    return output
