@@ -81,7 +81,7 @@ def _newest_import(tx: Session) -> int:
 def _give_up(context: Context, number: int, failure: JobFailed) -> None:
     reason = f"import: {failure}"
     with context.store.write() as tx:
-        jobs.open(tx, f"import-{number + 1}", None, "import", "import", "learners")
+        context.jobs.open(tx, f"import-{number + 1}", "learners", "import", cycle=None, step="import")
         control.pause(
             tx, reason, who=DAEMON, fix="correct [model] base and restart if it is the cause, then cld resume"
         )

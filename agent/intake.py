@@ -8,13 +8,14 @@ process, so a hostile file can end that process and nothing else. Called by `age
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import config
 from agent.context import DAEMON, Context
 from agent.store import intakes
+from agent.work.job_folder import last_progress
 from agent.work.jobs import JobFailed
 from learners.records import read_records
 from monitors.intake_job import IntakeResult, IntakeSpec, Quarantined
@@ -48,10 +49,12 @@ class Intake:
         return open_source(source.kind, folder, settle_seconds=self.context.config.intake.settle_seconds)
 
     def _claim(self, name: str, source: Source, now_monotonic: float) -> None:
-        with self.context.store.read() as tx:
-            stamps = intakes.known_files(tx, name)
+        def known(paths: Collection[str]) -> dict[str, FileStamp]:
+            with self.context.store.read() as tx:
+                stamps = intakes.known_files(tx, name, paths)
+            return {path: FileStamp(stamp.size, stamp.mtime_ns) for path, stamp in stamps.items()}
+
         self._report_refused(name, source)
-        known = {path: FileStamp(stamp.size, stamp.mtime_ns) for path, stamp in stamps.items()}
         if settled := source.scan(known, now_monotonic):
             files = [(str(file.path), file.stamp.size_bytes, file.stamp.mtime_ns) for file in settled]
             with self.context.store.write() as tx:
@@ -82,10 +85,16 @@ class Intake:
             answer = self.context.jobs.ensure(job_id, "monitors", "intake", build, cycle=None, step="intake")
         except JobFailed as failure:
             with self.context.store.write() as tx:
-                intakes.fail(tx, intake.number, str(failure))
+                culprits = self._culprits(intakes.files_of(tx, intake.number), job_id)
+                intakes.fail(tx, intake.number, str(failure), culprits)
             self.context.log.error(f"{job_id}: {failure}", action="intake.failed", source=intake.source)
             return False
         return answer is not None and self._record(intake, IntakeResult.model_validate(answer))
+
+    def _culprits(self, files: Sequence[str], job_id: str) -> Sequence[str]:
+        """The file that the worker was reading when it ended for the last time; all of them where it did not say."""
+        progress = last_progress(self.context.layout.job(job_id))
+        return files if progress is None else files[int(progress.done) :][:1] or files
 
     def _record(self, intake: intakes.Intake, result: IntakeResult) -> bool:
         output = self.context.layout.job(f"intake-{intake.number}") / "output"

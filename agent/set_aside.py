@@ -68,29 +68,28 @@ def policy(config: Config) -> ContaminationPolicy:
 def of_cycle(tx: Session, cycle: Cycle) -> SetAside:
     """What must not count when the candidate of a cycle is judged against its parent and anchor."""
     found: dict[tuple[str, str], Contaminated] = {}
-    for cycle_id in _line(tx, cycle):
-        for item in in_cycle(tx, cycle_id):
-            found.setdefault((item.suite, item.probe), item)
+    for item in _given_away(tx, _line(tx, cycle)):
+        found.setdefault((item.suite, item.probe), item)
     return SetAside(tuple(found[key] for key in sorted(found)))
 
 
 def in_cycle(tx: Session, cycle_id: str) -> tuple[Contaminated, ...]:
     """The items that the records chosen in one cycle give away."""
-    chosen = plans.find(tx, cycle_id)
-    answers = [job.result for job in jobs.of_cycle(tx, cycle_id) if job.step == "diagnosing" and job.result]
-    if chosen is None or not answers:
-        return ()
-    learned = frozenset(chosen.plan.get("records", ()))
-    found = DiagnoseResult.model_validate(answers[0]).contaminated
-    return tuple(item for item in found if item.record in learned)
+    return tuple(_given_away(tx, [cycle_id]))
 
 
-def _line(tx: Session, cycle: Cycle) -> Iterator[str]:
+def _given_away(tx: Session, cycle_ids: Sequence[str]) -> Iterator[Contaminated]:
+    """The items that the records chosen in some cycles give away, in the order of the cycles."""
+    answers = jobs.results(tx, cycle_ids, "diagnosing")
+    for cycle_id in cycle_ids:
+        # Of years of cycles few gave anything away: the others cost no plan and no parsing.
+        if answers.get(cycle_id, {}).get("contaminated") and (chosen := plans.find(tx, cycle_id)) is not None:
+            learned = frozenset(chosen.plan.get("records", ()))
+            found = DiagnoseResult.model_validate(answers[cycle_id]).contaminated
+            yield from (item for item in found if item.record in learned)
+
+
+def _line(tx: Session, cycle: Cycle) -> list[str]:
     """The cycle, and those that made its parent and what came before, as far as the anchor."""
-    yield cycle.id
-    version = cycle.parent
-    while version is not None and version != cycle.anchor:
-        row = versions.get(tx, version)
-        if row.cycle is not None:
-            yield row.cycle
-        version = row.parent
+    older = versions.line(tx, cycle.parent, until=cycle.anchor) if cycle.parent else []
+    return [cycle.id, *(row.cycle for row in older if row.cycle is not None)]

@@ -37,6 +37,7 @@ class Trigger:
         with self.context.store.read() as tx:
             size = sum(pool.counts(tx).values())
             busy = cycles.active(tx) is not None or bool(control.paused(tx)) or bool(intakes.open_listing(tx))
+        busy = busy or self.context.jobs.busy  # a sweep: one worker at a time is what the machine was promised
         busy = busy or in_quiet_hours(rules.quiet_hours, datetime.now().time())
         if not busy and self._let_go():
             return True

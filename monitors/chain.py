@@ -20,6 +20,7 @@ from monitors.gate.bounds import Interval, is_binary
 from monitors.gate.deltas import DELTAS
 from monitors.matrix import SuiteRow, VersionMatrix
 from monitors.metrics import METRICS, Reading, ScoreMatrix, summary
+from monitors.recovering import Comeback, comeback
 
 __all__ = ["Chain", "ChainReading", "Drift", "Link", "RoleChange", "chain", "drift", "role_deltas"]
 
@@ -34,6 +35,7 @@ class Drift:
         since_anchor: score of the newest version of the line less the anchor's; None where one is missing.
         low, high: 95 % interval of `since_anchor` over the suite's items.
         worst_step: greatest loss (least change) of a single update; None where none was measured on both sides.
+        comeback: what later updates brought back of the suite's worst loss; None where none is clear.
     """
 
     suite: str
@@ -41,6 +43,7 @@ class Drift:
     low: float | None = None
     high: float | None = None
     worst_step: float | None = None
+    comeback: Comeback | None = None
 
 
 def drift(matrix: VersionMatrix, line: Sequence[str], anchor: str | None) -> list[Drift]:
@@ -58,13 +61,14 @@ def drift(matrix: VersionMatrix, line: Sequence[str], anchor: str | None) -> lis
 def _drift(row: SuiteRow, since: Sequence[str], anchor: str | None) -> Drift:
     steps = [step for old, new in pairwise(since) if (step := row.change(new, old)) is not None]
     worst = min(steps, default=None)
+    back = comeback(row, since, _TWO_SIDED_95)
     newest = since[-1]
     changes = row.changes(newest, anchor) if anchor is not None and anchor != newest else ()
     if not changes:
-        return Drift(row.suite, worst_step=worst)
+        return Drift(row.suite, worst_step=worst, comeback=back)
     binary = anchor is not None and is_binary(row.cell(newest).scores, row.cell(anchor).scores)
     low, high = _TWO_SIDED_95.of([changes], row.suite, binary=binary)
-    return Drift(row.suite, sum(changes) / len(changes), low, high, worst)
+    return Drift(row.suite, sum(changes) / len(changes), low, high, worst, back)
 
 
 @dataclass(frozen=True, slots=True)

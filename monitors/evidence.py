@@ -103,20 +103,12 @@ def pair(
     if asked is not None:
         before, after = _only(before, asked), _only(after, asked)
     old, new = _items(before, "before"), _items(after, "after")
-    for field in ("suite_digest", "role", "engine"):
-        _require_one({getattr(one, field) for one in (*old.values(), *new.values())}, field)
-    if alone := sorted(old.keys() ^ new.keys() if not subset else new.keys() - old.keys()):
-        raise NotComparable(f"measured on one side only: {_named(alone)}")
-    if asked is not None and (late := set(asked.probes) - new.keys()):
-        raise NotComparable(
-            f"{len(late)} of {len(asked.probes)} items were not measured when it was judged: {_named(late)}"
-        )
+    _require_same_items(old, new, subset, asked)
     if len(new) < at_least:
         raise NotComparable(f"it has {len(new)} items; at least {at_least} are needed")
     probes = tuple(sorted(new))
     first = new[probes[0]]
-    margins = [(old[probe].margin, new[probe].margin) for probe in probes]
-    known = [(a, b) for a, b in margins if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)]
+    margins_before, margins_after = _margins([(old[probe].margin, new[probe].margin) for probe in probes])
     return Pairs(
         suite=first.suite,
         role=first.role,
@@ -124,8 +116,8 @@ def pair(
         slices=tuple(new[probe].slice for probe in probes),
         before=tuple(old[probe].score for probe in probes),
         after=tuple(new[probe].score for probe in probes),
-        margins_before=tuple(a for a, _ in known) if len(known) == len(probes) else None,
-        margins_after=tuple(b for _, b in known) if len(known) == len(probes) else None,
+        margins_before=margins_before,
+        margins_after=margins_after,
     )
 
 
@@ -148,6 +140,30 @@ def _items(measurements: Sequence[Measurement], side: str) -> Mapping[str, Measu
     if bad := [probe for probe, one in items.items() if not 0.0 <= one.score <= 1.0]:
         raise NotComparable(f"scores {side} are not in [0, 1]: {_named(bad)}")
     return items
+
+
+def _require_same_items(
+    old: Mapping[str, Measurement], new: Mapping[str, Measurement], subset: bool, asked: Asked | None
+) -> None:
+    """Refuse sides that were not measured alike, on the same items."""
+    for field in ("suite_digest", "role", "engine"):
+        _require_one({getattr(one, field) for one in (*old.values(), *new.values())}, field)
+    if alone := sorted(old.keys() ^ new.keys() if not subset else new.keys() - old.keys()):
+        raise NotComparable(f"measured on one side only: {_named(alone)}")
+    if asked is not None and (late := set(asked.probes) - new.keys()):
+        raise NotComparable(
+            f"{len(late)} of {len(asked.probes)} items were not measured when it was judged: {_named(late)}"
+        )
+
+
+def _margins(
+    pairs: Sequence[tuple[float | None, float | None]],
+) -> tuple[tuple[float, ...], tuple[float, ...]] | tuple[None, None]:
+    """The margins of both sides, of every item or of none: a mean over some would be another comparison."""
+    known = [(a, b) for a, b in pairs if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)]
+    if len(known) < len(pairs):
+        return None, None
+    return tuple(a for a, _ in known), tuple(b for _, b in known)
 
 
 def _require_one(values: set[str], field: str) -> None:

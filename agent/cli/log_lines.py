@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,22 +26,39 @@ def read_log(path: Path, last: int, *, follow: bool) -> Iterator[dict[str, Any]]
     """
     if not path.exists():
         raise NotFound(f"there is no log at {str(path)!r} yet: the daemon never ran here; `cld start`")
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with ExitStack() as opened:
+        file = opened.enter_context(_open(path))
         yield from map(_parsed, deque(file, maxlen=last))
         while follow:
-            line = _whole_line(file, path)
-            yield _parsed(line)
+            yield from map(_parsed, _until_replaced(file, path))
+            file = opened.enter_context(_open(path))
 
 
-def _whole_line(file: TextIO, path: Path) -> str:
-    text = ""
-    while not text.endswith("\n"):
+def _open(path: Path) -> TextIO:
+    return path.open(encoding="utf-8", errors="replace")
+
+
+def _until_replaced(file: TextIO, path: Path) -> Iterator[str]:
+    """Each new whole line, until the file was cut, or another took its place and all of this one was read."""
+    text, replaced = "", False
+    while True:
         text += file.readline()
-        if not text.endswith("\n"):
-            time.sleep(_POLL_SECONDS)
-            if path.exists() and path.stat().st_size < file.tell():
-                file.seek(0, os.SEEK_SET)
-    return text
+        if text.endswith("\n"):
+            yield text
+            text = ""
+        elif replaced:
+            return
+        else:
+            replaced = _is_replaced(file, path)
+            time.sleep(0.0 if replaced else _POLL_SECONDS)
+
+
+def _is_replaced(file: TextIO, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:  # the next line makes it
+        return False
+    return not os.path.samestat(os.fstat(file.fileno()), there) or there.st_size < file.tell()
 
 
 def _parsed(line: str) -> dict[str, Any]:

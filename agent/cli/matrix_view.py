@@ -39,6 +39,7 @@ def _scores(found: Facts, shown: Sequence[str]) -> None:
     ]  # fmt: skip
     console.table(columns, rows, empty="no promoted version was measured yet; `cld probe run` measures the serving one")
     for row in found["suites"]:
+        _comeback(row["suite"], row["drift"]["comeback"])
         for cell in row["cells"]:
             if cell["version"] in shown and cell["missing"] not in ("", _NEVER):
                 console.say(f"  ?  {cell['version']} on {row['suite']}: {cell['missing']}")
@@ -69,6 +70,13 @@ def _since_anchor(row: Facts) -> str:
         return change
     noise = ", within noise" if row["low"] <= 0 <= row["high"] else ""
     return f"{change} ({_signed(row['low'])} to {_signed(row['high'])}{noise})"
+
+
+def _comeback(suite: str, found: Facts | None) -> None:
+    if found:
+        lost = f"of what {found['forgotten']} lost of {suite} since {found['before']}"
+        when = f"came back by {found['newest']}, {found['updates']} update(s) later"
+        console.say(f"  {found['recovery']:.0%} {lost} {when}")
 
 
 def _deltas(found: Facts, shown: Sequence[str]) -> None:

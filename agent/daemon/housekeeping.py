@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.calendar import month_start
 from agent.context import DAEMON, Context
-from agent.store import control, jobs, versions
+from agent.store import control, cycles, deployment, jobs, versions
 
 __all__ = ["Housekeeping"]
 
@@ -28,7 +28,7 @@ class Housekeeping:
 
     context: Context
     _last: float | None = field(default=None, init=False)
-    _undeleted: set[Path] = field(default_factory=set[Path], init=False)
+    _told: set[Path] = field(default_factory=set[Path], init=False)
 
     def turn(self, now_monotonic: float) -> None:
         """Look after everything if a minute has passed."""
@@ -38,6 +38,7 @@ class Housekeeping:
         self.watch_disk(shutil.disk_usage(self.context.layout.root).free)
         self._watch_energy()
         self.sweep_versions()
+        self.context.jobs.end_forsaken()
         self.sweep_jobs()
 
     def watch_disk(self, free_bytes: int) -> None:
@@ -69,9 +70,11 @@ class Housekeeping:
         """Delete the folders of versions beyond retention that nothing protects."""
         keep = self.context.config.retention.keep_versions
         with self.context.store.read() as tx:
-            protected, known = versions.protected(tx), versions.listing(tx)
+            protected, known = versions.protected(tx), versions.held(tx)
         held = [version for version in known if version.state in ("candidate", "kept")]
-        gone = [version.id for version in known if version.state == "swept"]
+        on_disk = {folder.name for folder in self.context.layout.versions.glob("v*")}
+        self._name_unknown(on_disk - {version.id for version in known})
+        gone = [version.id for version in known if version.state == "swept" and version.id in on_disk]
         newest = {version.id for version in sorted(held, key=lambda version: version.number)[-keep:]}
         for version in held:
             if version.id not in protected | newest:
@@ -80,6 +83,16 @@ class Housekeeping:
                 gone.append(version.id)
         for version_id in gone:  # those of before, too: cld may have been killed between the mark and the files
             self._delete(self.context.layout.version(version_id))
+
+    def _name_unknown(self, names: set[str]) -> None:
+        """Say once which folders no version has: of a cycle that was aborted before what it made was registered."""
+        with self.context.store.read() as tx:
+            making = cycles.active(tx) is not None or deployment.find(tx) is None
+        for folder in () if making else map(self.context.layout.versions.joinpath, sorted(names)):
+            if folder not in self._told:
+                self._told.add(folder)
+                told = f"{folder} is no version that cld knows, and it will never serve; rm -r {folder} if you do not"
+                self.context.log.warning(f"{told} need it", action="version.unknown")
 
     def sweep_jobs(self) -> None:
         """Delete the folders of finished jobs beyond retention; their results are in the database."""
@@ -96,7 +109,7 @@ class Housekeeping:
         except FileNotFoundError:
             return
         except OSError as error:
-            if folder not in self._undeleted:
-                self._undeleted.add(folder)
+            if folder not in self._told:
+                self._told.add(folder)
                 told = f"{folder} cannot be deleted, though retention keeps it no more: {error}; cld tries on"
                 self.context.log.warning(told, action="retention.not_deleted")

@@ -1,7 +1,8 @@
 """The daemon's log: one JSON line per event in logs/daemon.jsonl.
 
 Each line has `event`, a sentence for people, and `action`, a name for machines. A log that cannot be written (a full
-disk, a closed pipe) costs one warning on standard error, never the daemon.
+disk, a closed pipe) costs one warning on standard error, never the daemon. A full file becomes daemon.jsonl.1, in the
+place of the one before: the log of months keeps its newest part, and what must last is in the store's events.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import structlog
 from agent.context import Log
 
 __all__ = ["open_log"]
+
+_MOST_BYTES = 50 * 10**6
 
 
 def open_log(path: Path, level: str) -> Log:
@@ -44,7 +47,11 @@ class _Forgiving:
     def write(self, text: str) -> int:
         try:
             with self._path.open("a", encoding="utf-8") as file:
-                return file.write(text)
+                file.write(text)
+                full = file.tell() >= _MOST_BYTES
+            if full:
+                self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+            return len(text)
         except OSError as error:
             if not self._warned:
                 self._warned = True

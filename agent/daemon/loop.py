@@ -3,9 +3,10 @@
 Owns the order of one turn, the signals, and the life of the process. Nothing of a cycle lives here: kill it anywhere
 and the next start goes on. It imports no torch; workers do what is heavy.
 
-One turn: operators' commands, then (unless paused) the base model, intake, the trigger and one step of the active
-cycle, then house-keeping, then the watchdog. A turn that raises is logged, pauses the loop with the reason, and does
-not end the daemon: an operator finds the cause in `cld status`.
+One turn: operators' commands, sweeps and house-keeping, then (unless paused) the base model, intake, the trigger and
+one step of the active cycle, then the limits of workers that none of these asked for, then the watchdog. A turn that
+raises is logged, pauses the loop with the reason, and does not end the daemon: an operator finds the cause in
+`cld status`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from agent.probing import sweep
 from agent.root.layout import Layout
 from agent.root.lock import lock
 from agent.root.stores import migrate, store_url
-from agent.store import Store, StoreFull, control
+from agent.store import Store, StoreFull, StoreUnreachable, control
 from agent.trigger import Trigger
 from agent.work.jobs import JobRunner
 
@@ -58,7 +59,7 @@ def run(layout: Layout, config: Config) -> int:
     """
     with lock(layout):
         context = open_context(layout, config)
-        migrate(layout, context.store)
+        _migrate(context)
         daemon = Daemon(context)
         with daemon.signals():
             return daemon.loop()
@@ -71,6 +72,21 @@ def open_context(layout: Layout, config: Config) -> Context:
     environment = {"CLD_ENERGY_COUNTRY": config.energy.country} if config.energy.enabled else {}
     runner = JobRunner(layout, config, store, environment)
     return Context(layout, config, store, runner, open_log(layout.log_file, config.log.level))
+
+
+def _migrate(context: Context) -> None:
+    """Bring the database up to date; a server that is not there yet, as while a machine starts, is waited for."""
+    said = False
+    while True:
+        try:
+            return migrate(context.layout, context.store)
+        except StoreUnreachable as error:
+            if context.store.path is not None:
+                raise
+            if not said:
+                context.log.warning(f"waiting for the database: {error}", action="daemon.waiting")
+            said = True
+            time.sleep(_IDLE_TICK_SECONDS)
 
 
 class Daemon:
@@ -87,6 +103,7 @@ class Daemon:
         self._housekeeping = Housekeeping(context)
         self._refreshing = Refreshing(context)
         self._stopping = False
+        self._said = ""
         # Wakes the loop from a signal handler: unlike an Event, a SimpleQueue may be used there while it is waited on.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
 
@@ -119,12 +136,18 @@ class Daemon:
         moved |= sweep.advance(context)
         self._housekeeping.turn(now_monotonic)
         with context.store.read() as tx:
-            if control.paused(tx):
-                return moved
+            paused = control.paused(tx) is not None
+        moved |= not paused and self._work(now_monotonic)
+        context.jobs.watch_unasked()
+        return moved
+
+    def _work(self, now_monotonic: float) -> bool:
+        """What a pause forbids: the base model, intake, and cycles."""
+        context = self._context
         if not bootstrap.advance(context):
-            return moved
+            return False
         self._refreshing.turn()
-        moved |= self._intake.turn(now_monotonic)
+        moved = self._intake.turn(now_monotonic)
         moved |= self._trigger.turn(now_monotonic)
         return cycle.advance(context) or moved
 
@@ -150,17 +173,24 @@ class Daemon:
                 signal.signal(number, handler)
 
     def _guarded_turn(self, now_monotonic: float) -> bool:
+        """A turn; one that fails turn after turn in the same way, e.g. for want of the database, is logged once."""
         try:
-            return self.turn(now_monotonic)
+            moved = self.turn(now_monotonic)
         except Exception as error:
-            self._context.log.error(f"a turn failed: {error!r}", action="daemon.fault", exc_info=error)
-            self._pause(f"fault: {type(error).__name__}: {error}")
-        return False
+            told = f"a turn failed: {error!r}"
+            again, self._said = told == self._said, told
+            if not again:
+                self._context.log.error(told, action="daemon.fault", exc_info=error)
+            self._pause(f"fault: {type(error).__name__}: {error}", again)
+            return False
+        self._said = ""
+        return moved
 
-    def _pause(self, reason: str) -> None:
+    def _pause(self, reason: str, again: bool) -> None:
         try:
             with self._context.store.write() as tx:
                 control.pause(tx, reason, who=DAEMON, fix="cld logs, then cld resume")
-        except (StoreFull, StoreBusy) as error:  # it may pass; until then every turn fails, and says so
-            self._context.log.error(f"the pause was not recorded: {error}", action="daemon.fault")
+        except (StoreFull, StoreBusy, StoreUnreachable) as error:  # it may pass; until then every turn fails
+            if not again:
+                self._context.log.error(f"the pause was not recorded: {error}", action="daemon.fault")
         notify(f"STATUS=paused: {reason[:200]}")

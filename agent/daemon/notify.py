@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 
-__all__ = ["notify", "watchdog_seconds"]
+__all__ = ["notify"]
 
 
 def notify(*states: str) -> bool:
@@ -27,9 +27,3 @@ def notify(*states: str) -> bool:
         except OSError:
             return False
     return True
-
-
-def watchdog_seconds() -> float | None:
-    """Longest time between two `WATCHDOG=1` that systemd accepts of this process, or None where it sets none."""
-    microseconds, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", str(os.getpid()))
-    return int(microseconds) / 1e6 if microseconds.isdigit() and process == str(os.getpid()) else None

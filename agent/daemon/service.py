@@ -2,7 +2,8 @@
 
 Owns the text. Why each guard stands there:
 
-    Type=notify, WatchdogSec     the daemon says when it serves and pets the watchdog from its main loop
+    Type=notify, WatchdogSec     the daemon says when it serves and pets the watchdog after each turn of its main loop;
+                                 a turn may have to hash all of a large version, on a disk that others use, too
     NotifyAccess=main            workers cannot speak for the daemon
     RestartPreventExitStatus=78  a wrong cld.toml does not become a restart loop
     KillMode=mixed               the daemon drains its workers; what is left after TimeoutStopSec is killed
@@ -35,7 +36,7 @@ ExecStart={command} --root {root} start --foreground
 User={user}
 WorkingDirectory={root}
 Environment=HF_HUB_OFFLINE=1
-WatchdogSec=60
+WatchdogSec=900
 TimeoutStartSec=120
 TimeoutStopSec=90
 KillMode=mixed

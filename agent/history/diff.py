@@ -108,12 +108,7 @@ def diff(tx: Session, before: str, after: str) -> VersionDiff:
 
 def line(tx: Session, newest: Version, until: str | None = None) -> list[Version]:
     """`newest` and its ancestors, newest first, down to the base model, or to and without `until`."""
-    found: list[Version] = []
-    current: Version | None = newest
-    while current is not None and current.id != until:
-        found.append(current)
-        current = versions.get(tx, current.parent) if current.parent else None
-    return found
+    return versions.line(tx, newest.id, until)
 
 
 def _step(tx: Session, version: Version) -> LearnedStep:

@@ -77,7 +77,7 @@ class _Book:
     def __init__(self, tx: Session) -> None:
         self.tx = tx
         self.cycles = {cycle.id: cycle for cycle in cycles.listing(tx, _EVERY)}
-        self.judged = {row.cycle: row for row in verdicts.listing(tx, _EVERY) if row.phase == "judging"}
+        self.judged = {row.cycle: row for row in verdicts.listing(tx, _EVERY, phase="judging")}
         self.sources = pool.sources_of_cycles(tx)
 
     def cards(self) -> Iterable[Entry]:

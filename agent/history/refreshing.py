@@ -34,7 +34,7 @@ class Refreshing:
 
     context: Context
     program: Sequence[str] = ("-m", "agent.history")
-    _process: subprocess.Popen[str] | None = field(default=None, init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _done: str | None = field(default=None, init=False)
 
     def turn(self) -> None:
@@ -51,32 +51,32 @@ class Refreshing:
         """End the one that runs; it writes whole files or none."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate(timeout=_END_SECONDS)
+            self._process.wait(timeout=_END_SECONDS)
             self._process = None
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> subprocess.Popen[bytes]:
         known = {
             "CLD_STORE__URL": store_url(self.context.layout, self.context.config),  # a flag of ours may have named it
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }
-        return subprocess.Popen(
-            [sys.executable, "-P", *self.program, str(self.context.layout.root)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **known},
-            start_new_session=True,
-        )
+        with self.context.layout.history_file.open("wb") as said:  # a pipe would be full after 64 KiB, and hold it up
+            return subprocess.Popen(
+                [sys.executable, "-P", *self.program, str(self.context.layout.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                env={**os.environ, **known},
+                start_new_session=True,
+            )
 
-    def _collect(self, process: subprocess.Popen[str]) -> bool:
+    def _collect(self, process: subprocess.Popen[bytes]) -> bool:
         if process.poll() is None:
             return False
-        _, said = process.communicate()
         if process.returncode != 0:
-            why = f"the search index was not brought up to date: {said.strip()[-_TAIL_CHARACTERS:]}"
+            said = self.context.layout.history_file.read_text(encoding="utf-8", errors="replace").strip()
+            why = f"the search index was not brought up to date: {said[-_TAIL_CHARACTERS:]}"
             self.context.log.warning(why, action="history.not_refreshed")
         self._process = None
         return True

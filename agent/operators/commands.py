@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent.config import Config
 from agent.errors import AlreadyRunning, CldError, StoreError, error_kind, exit_code
-from agent.operators.verbs import DAEMON_VERBS, UNORDERED_VERBS, VERBS, Reply, Request, prepare
+from agent.operators.verbs import DAEMON_VERBS, UNORDERED_VERBS, VERBS, Reply, Request, prepare, seen
 from agent.root.layout import Layout
 from agent.root.lock import daemon_alive, lock
 from agent.serving_files import Read, Reader, read_now
@@ -82,11 +82,16 @@ def ask(
         if rehearsed.outcome == "refused":
             return rehearsed
     with store.write() as tx:
-        row = commands.submit(tx, verb, args, who, key=key or uuid.uuid4().hex)
+        row = commands.submit(tx, verb, args, who, key or uuid.uuid4().hex, seen(tx, verb, args))
+    return _wait(store, layout, config, row, wait_seconds)
+
+
+def _wait(store: Store, layout: Layout, config: Config, row: Command, wait_seconds: float) -> Answer:
+    """The answer to a row: the daemon's, or that of whoever holds its lock while it is down."""
     until = time.monotonic() + wait_seconds
     while row.outcome is None and time.monotonic() < until:
         if daemon_alive(layout) is None:
-            if verb in DAEMON_VERBS:
+            if row.verb in DAEMON_VERBS:
                 return _queued(row, "the daemon is down: `cld start` runs it")
             _execute_here(store, layout, config)
         with store.read() as tx:
@@ -195,8 +200,10 @@ def _rehearse(store: Store, layout: Layout, config: Config, verb: str, args: Map
 
 
 def _request(layout: Layout, config: Config, args: Mapping[str, Any], who: str) -> Request:
-    why, target, generation = args.get("why") or "asked for", args.get("target"), args.get("generation")
-    return Request(layout, config, who, why, target, generation, args)
+    named = {name: args[name] for name in ("target", "generation") if args.get(name) is not None}
+    meant = {**args.get("seen", {}), **named}
+    why = args.get("why") or "asked for"
+    return Request(layout, config, who, why, meant.get("target"), meant.get("generation"), args)
 
 
 def _answer_of(row: Command) -> Answer:

@@ -7,8 +7,9 @@ records the answer in it. What takes long (reading the files of a version about 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from agent import disagreement
 from agent.errors import DamagedVersion, NotFound, Refused
@@ -20,7 +21,7 @@ from agent.steps.ending import end
 from agent.store import Session, Store, control, cycles, decisions, deployment, versions
 from agent.trigger import start_cycle, unlearnable
 
-__all__ = ["DAEMON_VERBS", "UNORDERED_VERBS", "VERBS", "Reply", "Request", "Verb", "prepare"]
+__all__ = ["DAEMON_VERBS", "UNORDERED_VERBS", "VERBS", "Reply", "Request", "Verb", "prepare", "seen"]
 
 
 def prepare(store: Store, verb: str, request: Request, read: Read, *, keep_findings: bool) -> bool:
@@ -47,6 +48,20 @@ def prepare(store: Store, verb: str, request: Request, read: Read, *, keep_findi
             _mark_damaged(store, found.damaged, request.who, found.damage)
         raise DamagedVersion(f"{parts[0].id} cannot serve: {found.damage}")
     return True
+
+
+def seen(tx: Session, verb: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command that names nothing is about as things stand when it is asked: `target` or `generation`.
+
+    It may be executed later, after another operator's. Two who roll back at once mean one and the same version.
+    """
+    if args.get("target") is not None:
+        return {}
+    if verb == "rollback" and args.get("generation") is None:
+        now = deployment.find(tx)
+        return {"generation": now.generation} if now else {}
+    active = cycles.active(tx) if verb in ("approve", "reject", "cycle_abort") else None
+    return {"target": active.id} if active else {}
 
 
 def _mark_damaged(store: Store, version_id: str, who: str, damage: str) -> None:

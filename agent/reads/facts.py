@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from agent import set_aside
@@ -40,8 +41,9 @@ __all__ = [
 
 def cycle_list(tx: Session, limit: int) -> list[dict[str, Any]]:
     """The newest cycles with the verdict on each, newest first."""
-    judged = {row.cycle: row.outcome for row in verdicts.listing(tx) if row.phase == "judging"}
-    return [{**row_facts(row), "verdict": judged.get(row.id)} for row in cycles.listing(tx, limit)]
+    rows = cycles.listing(tx, limit)
+    judged = verdicts.outcomes(tx, [row.id for row in rows])
+    return [{**row_facts(row), "verdict": judged.get(row.id)} for row in rows]
 
 
 def cycle(tx: Session, cycle_id: str) -> dict[str, Any]:
@@ -111,11 +113,11 @@ def version_list(tx: Session, filters: Mapping[str, str], limit: int) -> list[di
         filters: exact values of `stage`, `method`, `state` or `verdict`.
     """
     serving = deployment.find(tx)
-    rows = [
+    rows = (
         {**_version_facts(tx, row), "serves": serving is not None and serving.version == row.id}
-        for row in versions.listing(tx)
-    ]
-    return [row for row in rows if all(row.get(key) == value for key, value in filters.items())][:limit]
+        for row in (versions.listing(tx) if filters else versions.listing(tx, limit))
+    )
+    return list(islice((row for row in rows if all(row.get(key) == value for key, value in filters.items())), limit))
 
 
 def version(tx: Session, version_id: str) -> dict[str, Any]:

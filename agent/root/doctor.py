@@ -126,6 +126,14 @@ def _disk(layout: Layout, config: Config) -> Iterator[Check]:
         yield Check("disk", "ok", finding)
 
 
+def _aside(layout: Layout, _config: Config) -> Iterator[Check]:
+    """Folders that cld set aside because another history had left them under a number of this one."""
+    found = sorted(path for place in (layout.versions, layout.jobs) for path in place.glob("aside-*"))
+    if found:
+        names = " ".join(str(path.relative_to(layout.root)) for path in found)
+        yield Check("set aside", "warn", f"{len(found)} folder(s) of another history", f"look, then rm -r {names}")
+
+
 def _memory(_layout: Layout, config: Config) -> Iterator[Check]:
     import psutil
 
@@ -243,6 +251,6 @@ def _harness(_layout: Layout, config: Config) -> Iterator[Check]:
 
 
 _CHECKS: Final[tuple[Callable[[Layout, Config], Iterator[Check]], ...]] = (
-    _python, _packages, _model, _embedder, _folders, _disk, _memory, _cores, _sqlite, _clock, _gpu,
+    _python, _packages, _model, _embedder, _folders, _disk, _aside, _memory, _cores, _sqlite, _clock, _gpu,
     _processes, _engine, _harness,
 )  # fmt: skip

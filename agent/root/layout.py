@@ -8,7 +8,7 @@
         versions/<id>/   immutable versions
         jobs/<id>/       what workers were asked and what they answered
         index/           search index: a cache, rebuilt when it differs
-        logs/            daemon.jsonl and, in the background, daemon.out
+        logs/            daemon.jsonl and, once it is full, daemon.jsonl.1; daemon.out, history.out: standard error
         run/             daemon.lock
 
 Owns the paths and the creation of the folders (mode 0700). It reads no file and opens no database. Every part of
@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 from agent.errors import InvalidId, NoDataRoot
@@ -60,6 +61,7 @@ class Layout:
         self.logs = self.root / "logs"
         self.log_file = self.logs / "daemon.jsonl"
         self.console_file = self.logs / "daemon.out"
+        self.history_file = self.logs / "history.out"
         self.run = self.root / "run"
         self.lock_file = self.run / "daemon.lock"
 
@@ -73,6 +75,11 @@ class Layout:
     def job(self, job_id: str) -> Path:
         """Folder of a job. Raises `InvalidId`."""
         return self.jobs / check_id(job_id)
+
+    def aside(self, folder: Path) -> Path:
+        """A name beside `folder` that nothing has yet, for what lies there and belongs to another history."""
+        names = (folder.with_name(f"aside-{folder.name}-{number}") for number in count(1))
+        return next(path for path in names if not path.exists())
 
     def create(self) -> bool:
         """Make the root and its folders, readable by their owner alone; return whether anything was missing."""

@@ -25,23 +25,7 @@ def advance(context: Context, cycle: Cycle) -> bool:
     parent, anchor = measured.serving(context)
 
     def build(folder: Path) -> DiagnoseSpec:
-        with context.store.read() as tx:
-            claimed = [row for row in pool.records_of(tx, cycle.id) if row.state == "claimed"]
-            records = disagreement.stated(tx, claimed)
-        write_records(folder / "records.jsonl", records)
-        return DiagnoseSpec(
-            suite=f"{cycle.id}-target",
-            version=measured.reference(context.layout, parent),
-            records=folder / "records.jsonl",
-            suites=tuple(measured.copied(measured.target_suites(context), folder)),
-            engine=measured.engine_settings(context.config),
-            standing=tuple(measured.copied(measured.standing_suites(context), folder)),
-            first_items=context.config.gate.first_items,
-            contamination=set_aside.policy(context.config),
-            retired=letting_go.asked(context, records, parent, folder),
-            retirement=letting_go.policy(context.config),
-            seed=context.config.training.seed,
-        )
+        return _order(context, cycle, parent, folder)
 
     answer = context.jobs.ensure(job_id, "monitors", "diagnose", build, cycle=cycle.id, step="diagnosing")
     if answer is None:
@@ -56,6 +40,27 @@ def advance(context: Context, cycle: Cycle) -> bool:
         cycles.transition(tx, cycle.id, "diagnosing", "planning", DAEMON, why, parent=parent, anchor=anchor)
     context.log.info(f"cycle {cycle.id}: {why}", action="cycle.diagnosed", cycle=cycle.id)
     return True
+
+
+def _order(context: Context, cycle: Cycle, parent: str, folder: Path) -> DiagnoseSpec:
+    """What the worker is asked: the records that the cycle claimed, the serving version and the suites beside them."""
+    with context.store.read() as tx:
+        claimed = [row for row in pool.records_of(tx, cycle.id) if row.state == "claimed"]
+        records = disagreement.stated(tx, claimed)
+    write_records(folder / "records.jsonl", records)
+    return DiagnoseSpec(
+        suite=f"{cycle.id}-target",
+        version=measured.reference(context.layout, parent),
+        records=folder / "records.jsonl",
+        suites=tuple(measured.copied(measured.target_suites(context), folder)),
+        engine=measured.engine_settings(context.config),
+        standing=tuple(measured.copied(measured.standing_suites(context), folder)),
+        first_items=context.config.gate.first_items,
+        contamination=set_aside.policy(context.config),
+        retired=letting_go.asked(context, records, parent, folder),
+        retirement=letting_go.policy(context.config),
+        seed=context.config.training.seed,
+    )
 
 
 def read_measurements(path: Path) -> list[Measurement]:

@@ -15,7 +15,7 @@ from agent.context import DAEMON, Context
 from agent.steps import adoption, canaries, forgotten, letting_go, looks, norms
 from agent.steps.ending import end
 from agent.steps.trust import untrusted_sources
-from agent.store import cycles, jobs, verdicts
+from agent.store import cycles, verdicts
 from agent.store.cycles import Cycle
 from monitors.gate import GatePolicy, Noise, Verdict, judge
 from monitors.gate.withheld import withheld
@@ -93,7 +93,7 @@ def _look_again(context: Context, cycle: Cycle, number: int, verdict: Verdict) -
     """Back to measuring; the row of the next look's job, in the same transaction, says which look it is."""
     why = f"look {number}: {', '.join(verdict.more)} may become clear with more items: {'; '.join(verdict.reasons)}"
     with context.store.write() as tx:
-        jobs.open(tx, looks.job_id(cycle, number), cycle.id, looks.STEP, "measure", "monitors", who=DAEMON)
+        context.jobs.open(tx, looks.job_id(cycle, number), "monitors", "measure", cycle=cycle.id, step=looks.STEP)
         cycles.transition(tx, cycle.id, "judging", "measuring", DAEMON, why)
     context.log.info(f"cycle {cycle.id}: {why}", action="cycle.looks_again", cycle=cycle.id)
 
@@ -101,7 +101,7 @@ def _look_again(context: Context, cycle: Cycle, number: int, verdict: Verdict) -
 def _noise(context: Context) -> list[Noise]:
     """What every re-check so far found between two measurements of the same version."""
     with context.store.read() as tx:
-        rows = [row for row in verdicts.listing(tx) if row.phase == "watching"]
+        rows = verdicts.listing(tx, phase="watching")
     return [Noise.model_validate(one) for row in rows for one in row.verdict.get("noise", ())]
 
 

@@ -13,7 +13,7 @@ from agent.forgetting.kept import retained
 from agent.planner.plan import Plan
 from agent.store import Session, cycles, forgetting, plans, pool, versions
 from agent.store.cycles import Cycle
-from learners.durable import publish
+from learners.durable import MANIFEST, publish
 from learners.job import TrainResult, TrainSpec
 from learners.records import write_records
 from learners.versions import VersionSpec, read_version
@@ -69,9 +69,27 @@ def published(context: Context, job_id: str, version_id: str) -> VersionSpec:
     Raises:
         DamagedFolder, IncompleteFolder: it is not what the worker left.
     """
-    final = context.layout.version(version_id)
-    publish(context.layout.job(job_id) / "output" / "version", final)
+    staging, final = context.layout.job(job_id) / "output" / "version", context.layout.version(version_id)
+    _make_way(context, staging, final)
+    publish(staging, final)
     return read_version(final).spec
+
+
+def _make_way(context: Context, staging: Path, final: Path) -> None:
+    """Set aside what another history left under a version's number: a backup that was put back gives it again."""
+    if not final.exists() or not (staging / MANIFEST).exists() or _same(staging, final):
+        return
+    with context.store.read() as tx:
+        registered = versions.find(tx, final.name) is not None
+    if not registered:  # a registered one that differs is damaged, and `publish` says so
+        aside = final.rename(context.layout.aside(final))
+        why = f"versions/{final.name} was of another history: it lies in versions/{aside.name} now"
+        context.log.warning(why, action="version.folder_set_aside", version=final.name)
+
+
+def _same(staging: Path, final: Path) -> bool:
+    manifest = final / MANIFEST
+    return manifest.exists() and manifest.read_bytes() == (staging / MANIFEST).read_bytes()
 
 
 def told(result: TrainResult) -> str:

@@ -20,18 +20,17 @@ readings (see `tables`). Never talks to workers or files of the data root.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from agent.errors import StoreBusy, StoreDamaged, StoreError
-from agent.store import schema
+from agent.errors import StoreError
+from agent.store import failures, schema
 from agent.store.errors import (
     AccountingError,
     ActiveCycleExists,
@@ -43,8 +42,10 @@ from agent.store.errors import (
     StaleState,
     StoreFull,
     StoreMissing,
+    StoreUnreachable,
     UnnamedChange,
 )
+from agent.store.failures import BUSY_TIMEOUT_SECONDS
 
 __all__ = [
     "AccountingError",
@@ -59,11 +60,11 @@ __all__ = [
     "Store",
     "StoreFull",
     "StoreMissing",
+    "StoreUnreachable",
     "UnnamedChange",
 ]
 
-BUSY_TIMEOUT_SECONDS = 30
-_UNREACHABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM)
+_CONNECT_SECONDS = 10
 _WRITER_LOCK = 0x636C64  # "cld": the advisory lock that makes PostgreSQL writers take turns
 
 
@@ -91,7 +92,8 @@ class Store:
         """A transaction that commits at the end, or leaves no trace if the block raises.
 
         Raises:
-            StoreMissing, StoreDamaged, StoreBusy, StoreFull: the database cannot be used; the message says how to mend.
+            StoreMissing, StoreDamaged, StoreBusy, StoreFull, StoreUnreachable: the database cannot be used; the
+                message says how to mend it.
         """
         self._require_file()
         with _named_failures(self), Session(self._writer, expire_on_commit=False) as session, session.begin():
@@ -103,7 +105,7 @@ class Store:
         """A transaction that sees one moment of the database and cannot change it.
 
         Raises:
-            StoreMissing, StoreDamaged, StoreBusy: the database cannot be used.
+            StoreMissing, StoreDamaged, StoreBusy, StoreUnreachable: the database cannot be used.
         """
         self._require_file()
         with _named_failures(self), Session(self._reader, expire_on_commit=False) as session:
@@ -147,7 +149,7 @@ class Store:
             dangling = connection.exec_driver_sql("PRAGMA foreign_key_check")
             found += [f"dangling reference in {row[0]}" for row in dangling]
         if found:
-            raise StoreDamaged(_damaged(self.path, str(found[0])))
+            raise failures.damaged(self.path, str(found[0]))
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy of a SQLite database to `path`, while the daemon may go on working.
@@ -194,7 +196,8 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if backend == "postgresql":
-        engine = create_engine(url, pool_pre_ping=True)
+        patience = {} if "connect_timeout" in make_url(url).query else {"connect_timeout": _CONNECT_SECONDS}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=patience)
         event.listen(engine, "begin", _begin_postgresql)
         return engine
     raise StoreError(f"store url {url!r}: cld keeps its state in sqlite or postgresql; set [store] url")
@@ -228,31 +231,11 @@ def _refuse_assignment(session: Session, _context: object, _instances: object) -
 
 @contextmanager
 def _named_failures(store: Store) -> Generator[None]:
-    """Turn SQLite's own failures into ours; anything else passes unchanged."""
+    """Turn the database's own failures into ours; anything else passes unchanged."""
     try:
         yield
-    except DatabaseError as error:
-        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        place = store.path or Path(store.url.database or "")
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise StoreDamaged(_damaged(place, str(error.orig))) from error
-        if code == sqlite3.SQLITE_FULL:
-            free = shutil.disk_usage(place.parent).free
-            raise StoreFull(f"no space for {str(place)!r} ({free} bytes free): free some, then `cld resume`") from error
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StoreBusy(
-                f"{str(place)!r} stayed locked for {BUSY_TIMEOUT_SECONDS} s by another process; `cld doctor` names it"
-            ) from error
-        if code in _UNREACHABLE:
-            raise StoreError(
-                f"{str(place)!r} cannot be read or written ({error.orig}): this account needs to write to it and to "
-                "its folder, on a disk that is not mounted read-only"
-            ) from error
-        raise
-
-
-def _damaged(path: Path, finding: str) -> str:
-    return (
-        f"the database {str(path)!r} is damaged ({finding}): stop cld and put the newest backup back with "
-        "`cld restore BACKUP`; nothing was changed"
-    )
+    except DBAPIError as error:
+        failure = failures.named(store.url, error)
+        if failure is None:
+            raise
+        raise failure from error

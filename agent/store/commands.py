@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -17,18 +17,31 @@ __all__ = ["Command", "Outcome", "answer", "get", "pending", "submit"]
 
 Outcome = Literal["applied", "refused", "already"]
 
+_SEEN: Final = "seen"
 
-def submit(tx: Session, verb: str, args: Mapping[str, Any], who: str, key: str | None = None) -> Command:
+
+def submit(
+    tx: Session,
+    verb: str,
+    args: Mapping[str, Any],
+    who: str,
+    key: str | None = None,
+    seen: Mapping[str, Any] | None = None,
+) -> Command:
     """Ask for something; with a `key`, asking again returns the first row.
+
+    Args:
+        seen: what stood when it was asked, kept in the row's `args` as `seen`; asking again may see something else.
 
     Raises:
         Conflict: that key was used for another command.
     """
     if key is not None and (found := tx.scalar(select(Command).where(Command.key == key))) is not None:
-        if (found.verb, found.args) != (verb, dict(args)):
+        asked = {name: value for name, value in found.args.items() if name != _SEEN}
+        if (found.verb, asked) != (verb, dict(args)):
             raise Conflict(f"key {key!r} belongs to {found.verb!r} {found.args!r}: use another key for {verb!r}")
         return found
-    command = Command(verb=verb, args=dict(args), who=who, key=key)
+    command = Command(verb=verb, args={**args, **({_SEEN: dict(seen)} if seen else {})}, who=who, key=key)
     tx.add(command)
     tx.flush()
     events.record(tx, "command.submitted", str(command.id), who, verb, args=dict(args))

@@ -3,6 +3,7 @@
 StoreError      StoreMissing       no database at that place yet
                 SchemaTooOld       written by an older cld: `cld start` migrates it
                 StoreFull          no space left for the database
+                StoreUnreachable   its server does not answer, or its file cannot be opened
 CldError        UnnamedChange      a change without a name (promise P10)
                 AccountingError    what was read does not add up (promise P9)
 Refused         Conflict           a record-once fact was given twice with different content
@@ -28,6 +29,7 @@ __all__ = [
     "StaleState",
     "StoreFull",
     "StoreMissing",
+    "StoreUnreachable",
     "UnnamedChange",
 ]
 
@@ -42,6 +44,10 @@ class SchemaTooOld(StoreError):
 
 class StoreFull(StoreError):
     """The disk under the database is full; nothing of the transaction was kept."""
+
+
+class StoreUnreachable(StoreError):
+    """The database's server does not answer, or its file cannot be opened; it may pass."""
 
 
 class UnnamedChange(CldError):

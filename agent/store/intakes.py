@@ -7,7 +7,7 @@ What is kept becomes a waiting record of the pool (`agent.store.pool`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from agent.errors import NotFound
 from agent.store import events
 from agent.store.errors import AccountingError
-from agent.store.once import insert_once
+from agent.store.once import chunks, insert_once
 from agent.store.tables import Intake, IntakeFileRow, PooledRecord, QuarantineRow, now
 from learners.records import Record
 from monitors.intake_job import IntakeResult, Quarantined
@@ -58,10 +58,14 @@ class Accounting:
     quarantined: int
 
 
-def known_files(tx: Session, source: str) -> dict[str, FileStamp]:
-    """Every file of `source` ever claimed, as last claimed, by path."""
-    query = select(IntakeFileRow).where(IntakeFileRow.source == source).order_by(IntakeFileRow.intake)
-    return {row.path: FileStamp(row.size_bytes, row.mtime_ns, row.sha256) for row in tx.scalars(query)}
+def known_files(tx: Session, source: str, paths: Iterable[str]) -> dict[str, FileStamp]:
+    """Those of `paths` that were ever claimed for `source`, as last claimed."""
+    file, found = IntakeFileRow, dict[str, FileStamp]()
+    claimed = select(file.path, file.size_bytes, file.mtime_ns, file.sha256).where(file.source == source)
+    for chunk in chunks(paths):
+        rows = tx.execute(claimed.where(file.path.in_(chunk)).order_by(file.intake))
+        found |= {path: FileStamp(size, mtime_ns, sha256) for path, size, mtime_ns, sha256 in rows}
+    return found
 
 
 def claim(
@@ -146,12 +150,20 @@ def record(
     return found
 
 
-def fail(tx: Session, intake_number: int, reason: str, who: str = "daemon") -> Accounting:
-    """Give up an intake: each of its files is quarantined with `reason`, and read again only once it changes."""
+def fail(
+    tx: Session, intake_number: int, reason: str, culprits: Collection[str] | None = None, who: str = "daemon"
+) -> Accounting:
+    """Give up an intake: its culprits are quarantined with `reason`, and read again only once they change.
+
+    Args:
+        culprits: paths of the intake; all of them where None. The others come again with a later scan.
+    """
     intake = get(tx, intake_number)
     if intake.state != "open":
         return _accounting_of(intake)
-    paths = files_of(tx, intake_number)
+    claimed = files_of(tx, intake_number)
+    paths = [path for path in claimed if culprits is None or path in culprits]
+    _forget(tx, intake_number, set(claimed) - set(paths))
     _insert_quarantine(tx, intake, [Quarantined(origin=path, reason=reason) for path in paths])
     found = Accounting(read=len(paths), kept=0, duplicate=0, quarantined=len(paths))
     _close(tx, intake, "failed", found, reason)

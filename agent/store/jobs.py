@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
 from agent.errors import NotFound
 from agent.store import events
 from agent.store.errors import Conflict, StaleState
-from agent.store.tables import Attempt, Cycle, Intake, Job, JobState, now
+from agent.store.once import chunks
+from agent.store.tables import Attempt, Command, Cycle, Intake, Job, JobState, now
 
 __all__ = [
     "Attempt",
@@ -28,9 +29,12 @@ __all__ = [
     "disposable",
     "end_attempt",
     "finish",
+    "forsaken",
     "get",
+    "known",
     "of_cycle",
     "open",
+    "results",
     "running",
     "spent",
     "start_attempt",
@@ -68,6 +72,11 @@ def open(tx: Session, job_id: str, cycle: str | None, step: str, kind: str, pack
     tx.flush()
     events.record(tx, "job.opened", job_id, who, f"step {step}", cycle=cycle, kind=kind, package=package)
     return job
+
+
+def known(tx: Session, job_id: str) -> bool:
+    """Whether a job of that id was ever opened."""
+    return tx.get(Job, job_id) is not None
 
 
 def get(tx: Session, job_id: str) -> Job:
@@ -159,14 +168,16 @@ def finish(tx: Session, job_id: str, result: Mapping[str, Any], usage: Mapping[s
 def disposable(tx: Session, ids: Collection[str], keep: int) -> list[str]:
     """Of the jobs `ids`, those whose folders nothing needs any more.
 
-    Not the `keep` newest, none of an active cycle, none whose intake is still to be recorded.
+    Not the `keep` newest, none of an active cycle, none whose intake or sweep is still to be answered.
     """
     needed = [f"intake-{number}" for number in tx.scalars(select(Intake.number).where(Intake.state == "open"))]
+    needed += [f"sweep-{number}" for number in tx.scalars(select(Command.id).where(Command.outcome.is_(None)))]
+    unasked = Job.cycle.is_not(None) | Job.step.in_(("intake", "sweep"))
     query = (
         select(Job.id)
         .join(Cycle, Cycle.id == Job.cycle, isouter=True)
         .where(Job.id.in_(ids), Job.id.not_in(needed), Job.state != "running", Cycle.active.is_not(True))
-        .where((Job.state == "finished") | Job.cycle.is_not(None))
+        .where((Job.state == "finished") | unasked)
         .order_by(Job.opened_at.desc(), Job.id)
         .offset(keep)
     )
@@ -178,9 +189,24 @@ def running(tx: Session) -> list[Job]:
     return list(tx.scalars(select(Job).where(Job.state == "running").order_by(Job.id)))
 
 
+def forsaken(tx: Session) -> list[Job]:
+    """Jobs with an attempt under way, by the records, for a cycle that has ended."""
+    ended = select(Cycle.id).where(Cycle.active.is_(None))
+    return list(tx.scalars(select(Job).where(Job.state == "running", Job.cycle.in_(ended)).order_by(Job.id)))
+
+
 def of_cycle(tx: Session, cycle: str) -> list[Job]:
     """Jobs of a cycle, in the order they were opened."""
     return list(tx.scalars(select(Job).where(Job.cycle == cycle).order_by(Job.opened_at, Job.id)))
+
+
+def results(tx: Session, cycles: Iterable[str], step: str) -> dict[str, dict[str, Any]]:
+    """What the finished job of one step answered, for each of some cycles that has one."""
+    found: dict[str, dict[str, Any]] = {}
+    for chunk in chunks(cycles):
+        mine = select(Job.cycle, Job.result).where(Job.cycle.in_(chunk), Job.step == step, Job.state == "finished")
+        found |= {str(cycle): result or {} for cycle, result in tx.execute(mine)}
+    return found
 
 
 def attempts_of(tx: Session, job_id: str) -> list[Attempt]:
@@ -190,22 +216,22 @@ def attempts_of(tx: Session, job_id: str) -> list[Attempt]:
 
 def spent(tx: Session, since: datetime) -> Spent:
     """What the jobs finished since then cost (promise P11)."""
-    return _spent(tx.scalars(select(Job).where(Job.state == "finished", Job.finished_at >= since)))
+    return _spent(tx, Job.finished_at >= since)
 
 
 def training_spent(tx: Session) -> Spent:
     """What all training jobs cost that ever finished."""
-    return _spent(tx.scalars(select(Job).where(Job.state == "finished", Job.kind == "train")))
+    return _spent(tx, Job.kind == "train")
 
 
-def _spent(finished: Iterable[Job]) -> Spent:
-    done = list(finished)
-    usages = [job.usage or {} for job in done]
-    return Spent(
-        energy_kwh=sum(float(usage.get("energy_kwh") or 0.0) for usage in usages),
-        train_tokens=sum(int((job.result or {}).get("tokens") or 0) for job in done if job.kind == "train"),
-        wall_seconds=sum(float(usage.get("wall_seconds") or 0.0) for usage in usages),
+def _spent(tx: Session, which: ColumnElement[bool]) -> Spent:
+    """The sums, made by the database: the results of a month's jobs are too much to read every minute."""
+    tokens = case((Job.kind == "train", Job.result["tokens"].as_integer()), else_=0)
+    sums = select(
+        func.sum(Job.usage["energy_kwh"].as_float()), func.sum(tokens), func.sum(Job.usage["wall_seconds"].as_float())
     )
+    energy_kwh, train_tokens, wall_seconds = tx.execute(sums.where(Job.state == "finished", which)).one()
+    return Spent(energy_kwh or 0.0, int(train_tokens or 0), wall_seconds or 0.0)
 
 
 def _end(tx: Session, job: Job, outcome: str, reason: str | None, detail: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from sqlalchemy import select
@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from agent.store import cycles, events
 from agent.store.errors import Conflict
+from agent.store.once import chunks
 from agent.store.tables import VerdictRow
 
-__all__ = ["VerdictRow", "get", "latest_of", "listing", "save"]
+__all__ = ["VerdictRow", "get", "latest_of", "listing", "outcomes", "save"]
 
 Phase = Literal["judging", "watching"]
 
@@ -60,6 +61,14 @@ def latest_of(tx: Session, version: str) -> VerdictRow | None:
     return tx.scalar(query)
 
 
-def listing(tx: Session, limit: int = 100_000) -> list[VerdictRow]:
-    """The newest verdicts, newest first."""
-    return list(tx.scalars(select(VerdictRow).order_by(VerdictRow.seq.desc()).limit(limit)))
+def listing(tx: Session, limit: int = 100_000, phase: Phase | None = None) -> list[VerdictRow]:
+    """The newest verdicts, newest first; of one phase where it is named."""
+    query = select(VerdictRow).order_by(VerdictRow.seq.desc()).limit(limit)
+    return list(tx.scalars(query if phase is None else query.where(VerdictRow.phase == phase)))
+
+
+def outcomes(tx: Session, cycles: Iterable[str]) -> dict[str, str]:
+    """The gate's word on each of some cycles that it judged."""
+    judged = select(VerdictRow.cycle, VerdictRow.outcome).where(VerdictRow.phase == "judging")
+    rows = (row for chunk in chunks(cycles) for row in tx.execute(judged.where(VerdictRow.cycle.in_(chunk))))
+    return {cycle: outcome for cycle, outcome in rows}  # noqa: C416 - a row is no pair of the two types

@@ -8,9 +8,9 @@ candidate | kept -> swept
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from agent.errors import NotFound
@@ -20,10 +20,14 @@ from agent.store.tables import Cycle, Plan, Version, VersionState
 
 __all__ = [
     "LEGAL",
+    "Held",
     "Version",
     "VersionState",
     "anchor",
+    "find",
     "get",
+    "held",
+    "line",
     "listing",
     "mark",
     "of_cycle",
@@ -66,7 +70,7 @@ def register(
     Raises:
         Conflict: another version has that id.
     """
-    row = tx.get(Version, id, populate_existing=True)
+    row = find(tx, id)
     if row is not None:
         if (row.digest, row.parent, row.base) != (digest, parent, base):
             raise Conflict(f"version {id!r} is {row.digest!r}, not {digest!r}: a version never changes")
@@ -94,15 +98,46 @@ def get(tx: Session, version_id: str) -> Version:
     Raises:
         NotFound: no such version.
     """
-    row = tx.get(Version, version_id, populate_existing=True)
+    row = find(tx, version_id)
     if row is None:
         raise NotFound(f"there is no version {version_id!r}; `cld history list` shows those there are")
     return row
 
 
+def find(tx: Session, version_id: str) -> Version | None:
+    """One version, None where none of that id was registered."""
+    return tx.get(Version, version_id, populate_existing=True)
+
+
+class Held(NamedTuple):
+    """The part of a version that retention looks at."""
+
+    id: str
+    number: int
+    state: VersionState
+
+
+def held(tx: Session) -> list[Held]:
+    """Every version without its card and facts, newest first: what is looked at every minute for years."""
+    columns = select(Version.id, Version.number, Version.state)
+    return [Held(*row) for row in tx.execute(columns.order_by(Version.number.desc()))]
+
+
 def listing(tx: Session, limit: int = 100_000) -> list[Version]:
     """The newest versions, newest first."""
     return list(tx.scalars(select(Version).order_by(Version.number.desc()).limit(limit)))
+
+
+def line(tx: Session, version_id: str, until: str | None = None) -> list[Version]:
+    """A version and its ancestors, newest first, down to the base model, or to and without `until`; in one query."""
+    if version_id == until:
+        return []
+    steps = (Version.id, Version.parent)
+    newest = select(*steps, literal(0).label("age")).where(Version.id == version_id).cte("line", recursive=True)
+    older = select(*steps, newest.c.age + 1).join(newest, Version.id == newest.c.parent)
+    found = newest.union_all(older if until is None else older.where(Version.id != until))
+    rows = select(Version).join(found, found.c.id == Version.id).order_by(found.c.age)
+    return list(tx.scalars(rows.execution_options(populate_existing=True)))
 
 
 def of_cycle(tx: Session, cycle: str) -> list[Version]:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from agent.config import Config
 from agent.errors import CldError
 from agent.root.layout import Layout
-from agent.store import Store, jobs
+from agent.store import Session, Store, events, jobs
 from agent.work import workers
 from learners.durable import write_atomic
 from learners.job import Failure, JobRequest, Limits, Progress
@@ -63,6 +63,7 @@ class JobRunner:
     store: Store
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     _running: dict[str, workers.Identity] = field(default_factory=dict[str, workers.Identity], init=False)
+    _asked: set[str] = field(default_factory=set[str], init=False)
 
     def ensure(
         self, job_id: str, package: Package, kind: str, build: Build, *, cycle: str | None, step: str
@@ -75,8 +76,9 @@ class JobRunner:
         Raises:
             JobFailed: every attempt failed, or failed in a way that the next would too.
         """
+        self._asked.add(job_id)
         with self.store.write() as tx:
-            row = jobs.open(tx, job_id, cycle, step, kind, package)
+            row = self.open(tx, job_id, package, kind, cycle=cycle, step=step)
         if row.result is not None:
             return row.result
         if job_id in self._running:
@@ -84,9 +86,22 @@ class JobRunner:
         if (adopted := self._adopt(job_id, row)) is not None:
             return adopted
         self._give_up_or_wait(row)
-        if row.not_before is None or time.time() >= row.not_before:
+        if not self._backs_off(row):
             self._launch(job_id, package, kind, build)
         return None
+
+    def open(self, tx: Session, job_id: str, package: Package, kind: str, *, cycle: str | None, step: str) -> jobs.Job:
+        """The job's row, made if there is none.
+
+        A folder that was there before its row is of another history: a backup that was put back gives numbers a second
+        time. It is set aside, so that what it holds is not taken for this job's result.
+        """
+        folder = self.layout.job(job_id)
+        if not jobs.known(tx, job_id) and folder.exists():
+            aside = folder.rename(self.layout.aside(folder))
+            why = f"jobs/{job_id} was there before the job, from another history: it lies in jobs/{aside.name} now"
+            events.record(tx, "job.folder_set_aside", job_id, "daemon", why)
+        return jobs.open(tx, job_id, cycle, step, kind, package)
 
     @property
     def busy(self) -> bool:
@@ -107,6 +122,20 @@ class JobRunner:
             workers.stop(identity, grace_seconds)
             if self._watch(job_id, stopped=True) is None:
                 self._running.pop(job_id, None)
+
+    def watch_unasked(self) -> None:
+        """Hold to their limits the workers that no step asked for since the last call, e.g. while cld is paused."""
+        for job_id in self._running.keys() - self._asked:
+            self._watch(job_id)
+        self._asked.clear()
+
+    def end_forsaken(self) -> None:
+        """End what a daemon that was killed ran for a cycle that has ended since: nobody will ask for it again."""
+        with self.store.read() as tx:
+            rows = [row for row in jobs.forsaken(tx) if row.id not in self._running]
+        for row in rows:
+            workers.stop(_identity(row), grace_seconds=0.0)
+            self._end_attempt(row.id, "stopped", Failure(reason="killed", message="its daemon and its cycle ended"))
 
     def abandon(self, cycle: str, reason: str) -> None:
         """Stop the workers of a cycle that a person ended: nobody will ask for what they make."""
@@ -174,12 +203,12 @@ class JobRunner:
 
     def _adopt(self, job_id: str, row: jobs.Job) -> dict[str, Any] | None:
         """Take what an earlier daemon left: a finished folder is the result, a live worker is stopped."""
-        identity = None if row.pid is None else workers.Identity(row.pid, row.start_time or 0.0)
+        identity = None if row.pid is None else _identity(row)
         state = self._inspect(job_id, identity)
         if isinstance(state, workers.Finished):
             return self._finish(job_id, state)
-        if row.pid is not None:
-            if identity is not None and workers.alive(identity):
+        if identity is not None:
+            if workers.alive(identity):
                 workers.stop(identity, grace_seconds=0.0)
             self._end_attempt(job_id, "stopped", Failure(reason="killed", message="its daemon ended"))
         return None
@@ -192,10 +221,18 @@ class JobRunner:
     def _end_attempt(self, job_id: str, outcome: Literal["failed", "stopped"], failure: Failure) -> None:
         with self.store.write() as tx:
             failed = jobs.get(tx, job_id).failed_attempts
-            delay_seconds = self.config.limits.backoff_seconds * 2**failed if outcome == "failed" else 0.0
+            delay_seconds = self._backoff_seconds(failed) if outcome == "failed" else 0.0
             jobs.end_attempt(
                 tx, job_id, outcome, failure.reason, failure.message, not_before=time.time() + delay_seconds
             )
+
+    def _backoff_seconds(self, failed_before: int) -> float:
+        return self.config.limits.backoff_seconds * 2**failed_before
+
+    def _backs_off(self, row: jobs.Job) -> bool:
+        """Whether it is too early for the next attempt; a wait longer than any that is set: the clock was set back."""
+        left_seconds = 0.0 if row.not_before is None else row.not_before - time.time()
+        return 0.0 < left_seconds <= self._backoff_seconds(max(0, row.failed_attempts - 1))
 
     def _give_up_or_wait(self, row: jobs.Job) -> None:
         if row.reason is None or row.failed_attempts == 0:
@@ -204,6 +241,10 @@ class JobRunner:
         if used_up or row.reason in _FINAL_REASONS:
             failure = Failure.model_validate({"reason": row.reason, "message": row.detail or ""})
             raise JobFailed(row.id, failure, row.failed_attempts)
+
+
+def _identity(row: jobs.Job) -> workers.Identity:
+    return workers.Identity(row.pid or 0, row.start_time or 0.0)
 
 
 _LOST = Failure(reason="killed", message="the worker ended without a result and without a reason")

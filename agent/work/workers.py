@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import learners
 from agent.root import processes
@@ -94,13 +94,8 @@ def launch(
         OSError: the process could not be started.
     """
     job_dir = job_dir.resolve()
-    (job_dir / "work").mkdir(parents=True, exist_ok=True)
-    for word in ("failure.json", "stopped"):
-        (job_dir / word).unlink(missing_ok=True)
-    with (job_dir / "worker.log").open("ab") as log:
-        log.write(f"{ATTEMPT_HEADER}{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
-        log.flush()
-        module = [package] if accelerate_config is None else ["learners.launch", str(accelerate_config)]
+    module = [package] if accelerate_config is None else ["learners.launch", str(accelerate_config)]
+    with _new_attempt(job_dir) as log:
         process = subprocess.Popen(
             # -P: nothing in the current folder can pose as a module.
             [str(python or sys.executable), "-P", "-u", "-X", "faulthandler", "-m", *module, str(job_dir)],
@@ -116,6 +111,17 @@ def launch(
         raise ChildProcessError(f"worker {process.pid} of {job_dir.name!r} was taken away: {log_tail(job_dir)!r}")
     _watches[identity] = _Watch(job_dir, process)
     return identity
+
+
+def _new_attempt(job_dir: Path) -> BinaryIO:
+    """Take away how the last attempt ended, and begin this one's part of the log."""
+    (job_dir / "work").mkdir(parents=True, exist_ok=True)
+    for word in ("failure.json", "stopped"):
+        (job_dir / word).unlink(missing_ok=True)
+    log = (job_dir / "worker.log").open("ab")
+    log.write(f"{ATTEMPT_HEADER}{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
+    log.flush()
+    return log
 
 
 def inspect(job_dir: Path, identity: Identity | None, lease_seconds: float) -> State:

@@ -78,10 +78,41 @@ def judge(
     sides = (by_suite(candidate), by_suite(parent), by_suite(anchor))
     case = Case(*sides, policy, {one.suite: one for one in asked}, pooled(noise), by_suite(adopters))
     targets = sorted({suite for suite in target_suites if not policy.dry_run(suite)})
+    compared = _compared(case, targets)
+    return _verdict(case, compared, _findings(case, targets, compared, won), ask, won)
+
+
+_BOTH: Final[tuple[Against, ...]] = ("parent", "anchor")
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Every comparison of a case: the targets and what they gained, the suites that must hold, the deltas of roles."""
+
+    rows: Sequence[SuiteComparison]
+    gain: Gain
+    held: Sequence[Held]
+    deltas: tuple[RoleDelta, ...]
+
+
+def _compared(case: Case, targets: Sequence[str]) -> _Compared:
     held = _must_hold(case, targets)
-    rows, gain = must_win(case, targets)
-    deltas = tuple(role_delta(name, against, held, policy) for name in DELTAS for against in _BOTH)
-    findings = [*_of_targets(rows, gain), *_of_held(case, held, deltas), *_lacking(case, targets, held, won)]
+    deltas = tuple(role_delta(name, against, held, case.policy) for name in DELTAS for against in _BOTH)
+    return _Compared(*must_win(case, targets), held, deltas)
+
+
+def _findings(case: Case, targets: Sequence[str], compared: _Compared, won: str) -> list[_Finding]:
+    """All that stands against a promotion."""
+    return [
+        *_of_targets(compared.rows, compared.gain),
+        *_of_held(case, compared.held, compared.deltas),
+        *_lacking(case, targets, compared.held, won),
+    ]
+
+
+def _verdict(case: Case, compared: _Compared, findings: Sequence[_Finding], ask: str, won: str) -> Verdict:
+    """The word that findings lead to, and the numbers that it rests on."""
+    rows, gain, held = compared.rows, compared.gain, compared.held
     failed = [one for one in findings if one.outcome == "fail"]
     open_ = [one for one in findings if one.outcome != "fail"]
     against_it = [one.says for one in (*failed, *open_)] or ([ask] if ask else [])
@@ -90,19 +121,16 @@ def judge(
         verdict="reject" if failed else "hold" if against_it else "promote",
         reasons=tuple(dict.fromkeys(against_it)) or gained,
         suites=(*rows, *(one.row for one in held)),
-        deltas=deltas,
+        deltas=compared.deltas,
         remarks=tuple(sentence(one.row) for one in held if one.row.dry_run and one.row.outcome not in _FINE),
         more=() if failed else _more(case, open_),
-        profile=policy.profile,
+        profile=case.policy.profile,
         target_before=_mean([row.before for row in rows]),
         target_after=_mean([row.after for row in rows]),
         target_low=gain.low,
         target_high=gain.high,
-        **_headline(deltas),
+        **_headline(compared.deltas),
     )
-
-
-_BOTH: Final[tuple[Against, ...]] = ("parent", "anchor")
 
 
 def _must_hold(case: Case, targets: Sequence[str]) -> list[Held]:

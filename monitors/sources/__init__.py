@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-from monitors.sources.files import FileStamp, NotRegularFile, SettledFile, open_regular
+from monitors.sources.files import FileStamp, Known, NotRegularFile, SettledFile, open_regular
 
-__all__ = ["SOURCES", "FileStamp", "NotRegularFile", "SettledFile", "Source", "open_regular", "open_source"]
+__all__ = ["SOURCES", "FileStamp", "Known", "NotRegularFile", "SettledFile", "Source", "open_regular", "open_source"]
 
 SOURCES: Final[Mapping[str, str]] = {
     "folder": "monitors.sources.folder",
@@ -27,8 +27,8 @@ class Source(Protocol):
 
     refused: dict[str, str]
 
-    def scan(self, known: Mapping[str, FileStamp], now_monotonic: float) -> list[SettledFile]:
-        """List files that are ready and differ from the ledger `known` (absolute path to stamp when read)."""
+    def scan(self, known: Known, now_monotonic: float) -> list[SettledFile]:
+        """List files that are ready and differ from the ledger that `known` looks them up in."""
         ...
 
 

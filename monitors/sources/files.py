@@ -13,11 +13,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["FileStamp", "NotRegularFile", "SettledFile", "open_regular", "stamp_of"]
+__all__ = ["FileStamp", "Known", "NotRegularFile", "SettledFile", "open_regular", "stamp_of"]
 
 _WALK = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 # O_NONBLOCK: opening a FIFO that nobody writes to must return, so that the check after it can refuse it.
@@ -42,6 +43,13 @@ class SettledFile:
 
     path: Path
     stamp: FileStamp
+
+
+Known = Callable[[Collection[str]], Mapping[str, FileStamp]]
+"""Looks absolute paths up in the ledger of what was read: the stamp that each had then, of those that it knows.
+
+Only files that are there are asked for: the ledger is of every file that ever was.
+"""
 
 
 def stamp_of(status: os.stat_result) -> FileStamp:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from monitors.sources.files import FileStamp, SettledFile, stamp_of
+from monitors.sources.files import FileStamp, Known, SettledFile, stamp_of
 
 __all__ = ["FolderSource", "create"]
 
@@ -57,11 +57,11 @@ class FolderSource:
         self.refused: dict[str, str] = {}
         self._since: dict[str, tuple[FileStamp, float]] = {}
 
-    def scan(self, known: Mapping[str, FileStamp], now_monotonic: float) -> list[SettledFile]:
+    def scan(self, known: Known, now_monotonic: float) -> list[SettledFile]:
         """List files that have settled and differ from the ledger.
 
         Args:
-            known: absolute path to the stamp it had when it was read.
+            known: looks up the stamps that files had when they were read.
             now_monotonic: seconds of `time.monotonic()`.
 
         Returns:
@@ -70,8 +70,10 @@ class FolderSource:
         self.refused = {}
         since: dict[str, tuple[FileStamp, float]] = {}
         settled: list[SettledFile] = []
-        for path, stamp in self._files():
-            if known.get(path) == stamp:
+        files = dict(self._files())
+        ledger = known(files.keys())
+        for path, stamp in files.items():
+            if ledger.get(path) == stamp:
                 continue
             before, start = self._since.get(path, (stamp, now_monotonic))
             since[path] = (stamp, start if before == stamp else now_monotonic)

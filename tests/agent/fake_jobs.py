@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from agent.context import Context, Log
 from agent.root.layout import Layout
-from agent.store import Store, jobs
+from agent.store import Session, Store, jobs
 from agent.work.jobs import JobFailed, JobRunner
 from learners.job import Failure
 from tests.agent.operating import Operated
@@ -60,7 +60,7 @@ class FakeJobs:
     ) -> dict[str, Any] | None:
         """As `JobRunner.ensure`."""
         with self.store.write() as tx:
-            jobs.open(tx, job_id, cycle, step, kind, package)
+            self.open(tx, job_id, package, kind, cycle=cycle, step=step)
         folder = self.layout.job(job_id)
         if job_id not in self.specs:
             folder.mkdir(parents=True)
@@ -76,12 +76,21 @@ class FakeJobs:
             (folder / "output" / "result.json").write_text(json.dumps(self._answers[job_id]), encoding="utf-8")
         return self._answers[job_id]
 
+    def open(self, tx: Session, job_id: str, package: str, kind: str, *, cycle: str | None, step: str) -> jobs.Job:
+        """As `JobRunner.open`."""
+        return jobs.open(tx, job_id, cycle, step, kind, package)
+
     def stop_all(self, grace_seconds: float) -> None:
         """Nothing runs; it is counted."""
         self.stopped += 1
 
     def abandon(self, cycle: str, reason: str) -> None:
         """Nothing runs."""
+
+    def watch_unasked(self) -> None:
+        """Nothing runs."""
+
+    end_forsaken = watch_unasked
 
 
 BROKEN = Failure(reason="crashed", message="planted")

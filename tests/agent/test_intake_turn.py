@@ -11,6 +11,8 @@ import pytest
 from agent.config import Source
 from agent.intake import Intake
 from agent.store import intakes, pool
+from agent.work.jobs import JobFailed
+from learners.job import Progress
 from learners.records import Record, record_id, write_records
 from monitors.intake_job import IntakeFile, IntakeResult, IntakeSpec, Quarantined
 from tests.agent.fake_jobs import BROKEN, Scene
@@ -32,6 +34,17 @@ def refuse(spec: IntakeSpec, output: Path) -> Mapping[str, Any]:
     items = [Quarantined(origin=str(path), reason="it is no JSON").model_dump_json() for path in spec.files]
     (output / "quarantine.jsonl").write_text("".join(item + "\n" for item in items))
     return IntakeResult(files=tuple(_file(path, quarantined=1) for path in spec.files)).model_dump(mode="json")
+
+
+def end_at_bomb(spec: IntakeSpec, output: Path) -> Mapping[str, Any]:
+    """A worker that one of the files ends, after it said which one it reads."""
+    for done, path in enumerate(spec.files):
+        line = Progress(done=done, total=len(spec.files), message=f"reading {path.name}").model_dump_json()
+        with (output.parent / "progress.jsonl").open("a") as progress:
+            progress.write(line + "\n")
+        if path.name == "bomb.txt":
+            raise JobFailed(output.parent.name, BROKEN, 3)
+    return read(spec, output)
 
 
 def defer(spec: IntakeSpec, output: Path) -> Mapping[str, Any]:
@@ -118,6 +131,17 @@ def test_an_intake_that_is_given_up_is_recorded_as_failed_and_its_files_quaranti
     assert item.origin.endswith("bomb.txt") and "planted" in item.reason
     assert (total.read, total.kept, total.quarantined) == (1, 0, 1)
     assert len(scene.log.of("intake.failed")) == 1 and len(scene.jobs.specs) == 1
+
+
+def test_only_the_file_that_ends_the_worker_is_quarantined_and_the_others_come_again(scene: Scene):
+    for name in ("a.txt", "bomb.txt", "c.txt"):
+        drop(scene, name, name)
+    scene.jobs.work["intake"] = end_at_bomb
+    assert turns(Intake(scene.context), *map(float, range(5))).count(True) == 1
+    with scene.world.store.read() as tx:
+        assert [Path(item.origin).name for item in intakes.quarantine_listing(tx)] == ["bomb.txt"]
+        total = intakes.accounting(tx)["inbox"]
+    assert (total.read, total.kept, total.quarantined) == (3, 2, 1)
 
 
 def test_items_that_a_worker_refused_are_kept_with_the_reason(scene: Scene):

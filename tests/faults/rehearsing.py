@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from agent.work import workers
 from learners.job import JobRequest, Limits
 
@@ -60,6 +62,17 @@ def works(folder, identity):
         return isinstance(state, workers.Running) and state.progress and state.progress.message == "waiting"
 
     assert until(waiting)
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """A job folder whose worker waits, and the worker; a fixture of every folder whose conftest names it."""
+    folder = prepare(tmp_path / "job", {"act": "wait"})
+    identity = launch(folder)
+    works(folder, identity)
+    yield folder, identity
+    workers.stop(identity, 0.0)
+    workers.inspect(folder, identity, 5.0)
 
 
 def running(pid):

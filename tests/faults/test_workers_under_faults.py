@@ -23,21 +23,9 @@ from tests.faults.rehearsing import (
     running,
     settle,
     until,
-    works,
 )
 
 LEASE_SECONDS = 1.5
-
-
-@pytest.fixture
-def waiting(tmp_path):
-    """A job folder whose worker waits, and the worker."""
-    folder = prepare(tmp_path / "job", {"act": "wait"})
-    identity = launch(folder)
-    works(folder, identity)
-    yield folder, identity
-    workers.stop(identity, 0.0)
-    workers.inspect(folder, identity, 5.0)
 
 
 @pytest.fixture

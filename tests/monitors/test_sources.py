@@ -10,10 +10,15 @@ from monitors.sources import SOURCES, FileStamp, NotRegularFile, open_regular, o
 from monitors.sources.folder import FolderSource
 
 
+def nothing(_):
+    """The ledger before anything was read."""
+    return {}
+
+
 def settle(source, known=None):
     """Two scans, far enough apart."""
-    source.scan(known or {}, 0.0)
-    return [file.path.name for file in source.scan(known or {}, 60.0)]
+    source.scan(lambda _: known or {}, 0.0)
+    return [file.path.name for file in source.scan(lambda _: known or {}, 60.0)]
 
 
 @pytest.fixture
@@ -30,9 +35,9 @@ def source(inbox: Path) -> FolderSource:
 
 def test_a_file_is_listed_only_once_it_has_settled(inbox, source):
     (inbox / "a.txt").write_text("one")
-    assert source.scan({}, 10.0) == []
-    assert source.scan({}, 11.9) == []
-    (file,) = source.scan({}, 12.0)
+    assert source.scan(nothing, 10.0) == []
+    assert source.scan(nothing, 11.9) == []
+    (file,) = source.scan(nothing, 12.0)
     assert file.path == inbox / "a.txt"
     assert file.stamp.size_bytes == 3
 
@@ -41,38 +46,46 @@ def test_a_growing_file_waits_until_it_stops_growing(inbox, source):
     for second in range(5):
         with (inbox / "log.jsonl").open("a") as file:
             file.write("{}\n")
-        assert source.scan({}, second * 3.0) == []
-    assert [file.path.name for file in source.scan({}, 14.0)] == ["log.jsonl"]
+        assert source.scan(nothing, second * 3.0) == []
+    assert [file.path.name for file in source.scan(nothing, 14.0)] == ["log.jsonl"]
 
 
 def test_a_file_rewritten_at_the_same_size_settles_anew(inbox, source):
     (inbox / "a.txt").write_text("one")
-    source.scan({}, 0.0)
+    source.scan(nothing, 0.0)
     (inbox / "a.txt").write_text("two")
     os.utime(inbox / "a.txt", ns=(5, 5))
-    assert source.scan({}, 3.0) == []
-    assert len(source.scan({}, 5.0)) == 1
+    assert source.scan(nothing, 3.0) == []
+    assert len(source.scan(nothing, 5.0)) == 1
 
 
 def test_a_file_in_the_ledger_is_not_listed_and_is_again_when_it_changes(inbox, source):
     (inbox / "a.txt").write_text("one")
-    source.scan({}, 0.0)
-    (file,) = source.scan({}, 3.0)
+    source.scan(nothing, 0.0)
+    (file,) = source.scan(nothing, 3.0)
     known = {str(file.path): file.stamp}
-    assert source.scan(known, 6.0) == []
+    assert source.scan(lambda _: known, 6.0) == []
     (inbox / "a.txt").write_text("one and more")
     assert settle(source, known) == ["a.txt"]
+
+
+def test_only_files_that_are_there_are_looked_up(inbox, source):
+    (inbox / "a.txt").write_text("one")
+    (inbox / ".hidden").write_text("two")
+    asked = []
+    source.scan(lambda paths: asked.extend(paths) or {}, 0.0)
+    assert asked == [str(inbox / "a.txt")]
 
 
 def test_a_file_that_vanished_and_came_back_settles_anew(inbox, source):
     (inbox / "a.txt").write_text("one")
     stamp = (inbox / "a.txt").stat().st_mtime_ns
-    source.scan({}, 0.0)
+    source.scan(nothing, 0.0)
     (inbox / "a.txt").unlink()
-    source.scan({}, 1.0)
+    source.scan(nothing, 1.0)
     (inbox / "a.txt").write_text("one")
     os.utime(inbox / "a.txt", ns=(stamp, stamp))
-    assert source.scan({}, 9.0) == []
+    assert source.scan(nothing, 9.0) == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +163,7 @@ def test_an_unknown_kind_of_source_names_the_known_ones(tmp_path):
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_kind_in_the_table_opens(tmp_path, kind):
-    assert open_source(kind, tmp_path, settle_seconds=1.0).scan({}, 0.0) == []
+    assert open_source(kind, tmp_path, settle_seconds=1.0).scan(nothing, 0.0) == []
 
 
 def test_a_regular_file_opens(inbox):

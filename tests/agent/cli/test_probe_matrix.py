@@ -89,6 +89,12 @@ def test_the_drift_runs_along_the_serving_line_to_the_anchor(grown: Operated, cl
     assert drift["low"] < -0.1 < drift["high"]
 
 
+def test_what_came_back_of_a_loss_is_told(grown: Operated, cld: Cld):
+    for version, right in (("v0", 18), ("v1", 6), ("v2", 15)):
+        measure(grown, version, "piqa", right)
+    assert "75% of what v1 lost of piqa since v0 came back by v2, 1 update(s) later" in cld("probe", "matrix").out
+
+
 def test_every_update_has_its_deltas_against_parent_and_anchor(grown: Operated, cld: Cld):
     deltas = read(cld)["deltas"]
     gad = {(version, against): each[against][0]["value"] for version, each in deltas.items() for against in each}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.daemon.notify import notify, watchdog_seconds
+from agent.daemon.notify import notify
 
 
 def test_states_arrive_as_one_datagram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -40,15 +40,3 @@ def test_without_a_socket_nothing_happens(address: str | None, monkeypatch: pyte
 def test_a_supervisor_that_is_gone_does_not_end_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     assert not notify("READY=1")
-
-
-def test_the_watchdogs_time_is_read_in_seconds(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
-    monkeypatch.delenv("WATCHDOG_PID", raising=False)
-    assert watchdog_seconds() == 60.0
-
-
-def test_the_watchdog_of_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
-    monkeypatch.setenv("WATCHDOG_PID", "1")
-    assert watchdog_seconds() is None

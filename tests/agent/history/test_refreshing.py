@@ -53,6 +53,13 @@ def test_a_failed_refresh_is_said_and_tried_again_after_the_next_cycle(scene: Sc
     assert scene.log.of("history.not_refreshed") == ["the search index was not brought up to date: no embedder"] * 2
 
 
+def test_a_refresh_that_has_much_to_say_ends_all_the_same(scene: Scene):
+    scene.world.cycle_in("aborted")
+    refreshing = Refreshing(scene.context, ("-c", "import sys; sys.exit('x' * 200_000)"))
+    turn_until_collected(refreshing)
+    assert scene.log.of("history.not_refreshed")[0].endswith("x" * 300)
+
+
 def test_a_refresh_ends_with_its_daemon(scene: Scene):
     scene.world.cycle_in("aborted")
     refreshing = Refreshing(scene.context, ("-c", WAIT))

@@ -10,6 +10,8 @@ from agent.store import AccountingError, Store, events, intakes, pool
 from agent.store.intakes import Accounting, FileStamp
 from monitors.intake_job import Quarantined
 
+PATHS = ["/inbox/a.txt", "/inbox/b.txt"]
+
 
 def test_an_intake_adds_up(store: Store) -> None:
     with store.write() as tx:
@@ -45,11 +47,11 @@ def test_recording_an_intake_twice_changes_nothing(store: Store) -> None:
 def test_a_claimed_file_is_known_before_and_after_it_was_read(store: Store) -> None:
     with store.write() as tx:
         intake = intakes.claim(tx, "inbox", [("/inbox/a.txt", 1, 2)])
-        assert intakes.known_files(tx, "inbox") == {"/inbox/a.txt": FileStamp(1, 2, None)}
+        assert intakes.known_files(tx, "inbox", PATHS) == {"/inbox/a.txt": FileStamp(1, 2, None)}
         assert [row.job_id for row in intakes.open_listing(tx)] == ["intake-1"]
         intakes.record(tx, intake.number, intake_result(1), make_records(1), [])
-        assert intakes.known_files(tx, "inbox") == {"/inbox/a.txt": FileStamp(10, 20, "f" * 64)}
-        assert (intakes.open_listing(tx), intakes.known_files(tx, "elsewhere")) == ([], {})
+        assert intakes.known_files(tx, "inbox", PATHS) == {"/inbox/a.txt": FileStamp(10, 20, "f" * 64)}
+        assert (intakes.open_listing(tx), intakes.known_files(tx, "elsewhere", PATHS)) == ([], {})
 
 
 def test_a_failed_intake_is_accounted_for_and_its_files_are_not_tried_again(store: Store) -> None:
@@ -58,7 +60,7 @@ def test_a_failed_intake_is_accounted_for_and_its_files_are_not_tried_again(stor
         for _ in range(2):
             assert intakes.fail(tx, intake.number, "out of memory") == Accounting(2, 0, 0, 2)
         assert {row.origin for row in intakes.quarantine_listing(tx)} == {"/inbox/a.txt", "/inbox/b.txt"}
-        assert (intakes.open_listing(tx), set(intakes.known_files(tx, "inbox"))) == (
+        assert (intakes.open_listing(tx), set(intakes.known_files(tx, "inbox", PATHS))) == (
             [],
             {"/inbox/a.txt", "/inbox/b.txt"},
         )

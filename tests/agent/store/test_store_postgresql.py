@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from older_stores import make_at, rewrite, tables
+from postgresql_server import MARKS, served
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
 from store_world import make_records, take_in, walk_to
@@ -24,6 +22,7 @@ from agent.store import (
     decisions,
     deployment,
     events,
+    jobs,
     measurements,
     norms,
     pool,
@@ -32,28 +31,14 @@ from agent.store import (
 from agent.store.tables import Base, now
 from monitors.job import Measurement
 
-BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BIN is None, reason="PostgreSQL is not installed (apt install postgresql)"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """URL of an empty database of a server that ends with the tests."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed (pip install -e '.[postgresql]')")
-    folder = Path(tempfile.mkdtemp(prefix="cld-pg-"))
-    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "postgres")
-    run = [*as_user, str(BIN) + "/pg_ctl", "-D", str(folder / "data"), "-s", "-w"]
-    subprocess.run([*run, "init", "-o", "-A trust -U cld"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    subprocess.run([*run, "-l", str(folder / "log"), "-o", options, "start"], check=True, cwd=folder)
-    yield f"postgresql+psycopg://cld@/postgres?host={folder}"
-    subprocess.run([*run, "-m", "immediate", "stop"], check=True, cwd=folder)
-    shutil.rmtree(folder)
+    with served() as running:
+        yield running.url
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +136,18 @@ def test_a_database_of_the_first_release_is_upgraded_with_its_rows_on_postgresql
     assert tables(url) - {"alembic_version"} == Base.metadata.tables.keys()
     with pytest.raises(DatabaseError, match="append-only"):
         rewrite(url, "norm_changes")
+
+
+def test_what_jobs_cost_is_summed_by_postgresql(store: Store) -> None:
+    with store.write() as tx:
+        jobs.open(tx, "import-1", None, "training", "train", "learners")
+        jobs.finish(tx, "import-1", {"tokens": 40}, {"wall_seconds": 2.0, "energy_kwh": None})
+        jobs.open(tx, "baseline-1", None, "x", "measure", "monitors")
+        jobs.finish(tx, "baseline-1", {"tokens": 9}, {"wall_seconds": 1.5, "energy_kwh": 0.5})
+        assert jobs.spent(tx, now() - timedelta(hours=1)) == jobs.Spent(0.5, 40, 3.5)
+
+
+def test_the_line_of_a_version_is_one_query_on_postgresql(store: Store) -> None:
+    with store.read() as tx:
+        assert [row.id for row in versions.line(tx, "v1")] == ["v1", "v0"]
+        assert [row.id for row in versions.line(tx, "v1", until="v0")] == ["v1"]

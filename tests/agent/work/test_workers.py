@@ -27,17 +27,6 @@ def sleeper():
     process.wait()
 
 
-@pytest.fixture
-def waiting(tmp_path):
-    """A job folder whose worker waits, and the worker."""
-    folder = prepare(tmp_path / "c1-training", {"act": "wait"})
-    identity = launch(folder)
-    works(folder, identity)
-    yield folder, identity
-    workers.stop(identity, 0.0)
-    workers.inspect(folder, identity, 5.0)
-
-
 def test_a_job_runs_in_its_own_group_and_ends_finished(tmp_path):
     state = attempt(prepare(tmp_path / "job", {}, Limits(threads=3)), Limits(threads=3))
     assert isinstance(state, Finished)
