@@ -10,6 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long a draw takes says what else runs on the machine, and nothing of what is tested.
+settings.register_profile("shared_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared_machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

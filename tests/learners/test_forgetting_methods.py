@@ -58,9 +58,9 @@ def test_a_difference_of_gradients_ends_at_the_never_trained_level_and_keeps_the
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "epochs"), [("npo", 60), ("eul", 100)])
+@pytest.mark.parametrize(("method", "epochs"), [("npo", 60), ("eul", 220)])
 def test_the_others_that_end_there(parent, tmp_path, method, epochs):
-    """Measured: npo 1.94 bits, those never trained 1.59; eul 1.84 and 1.34."""
+    """Measured: npo 1.65 bits, those never trained 0.89; eul 1.16 and 1.25; at its 100 passes rounding decides."""
     version = forget(tmp_path / method, parent, method, records(FORGOTTEN), epochs=epochs)[1]
     assert exposure_bits(version, FORGOTTEN) == pytest.approx(exposure_bits(version, NEVER), abs=1.5)
     forgotten, kept, known = shares(version, FORGOTTEN, KNOWN)
@@ -154,9 +154,9 @@ def test_records_forgotten_on_request_are_not_rehearsed_by_later_jobs(parent, tm
 @pytest.mark.slow
 def test_what_the_first_version_knew_by_itself_stays_unless_told(first, parent, tmp_path):
     question = {"What color is snow?": "White"}
-    calibrated = forget(tmp_path / "calibrated", parent, "grad_diff", records(question), epochs=15)[1]
+    calibrated = forget(tmp_path / "calibrated", parent, "grad_diff", records(question), epochs=30)[1]
     assert correct(calibrated, question) == 1.0
-    told = forget(tmp_path / "told", parent, "grad_diff", records(question), epochs=15, calibrate=False)[1]
+    told = forget(tmp_path / "told", parent, "grad_diff", records(question), epochs=30, calibrate=False)[1]
     assert correct(told, question) == 0.0
 
 
