@@ -7,6 +7,7 @@ FOLDER; the same call goes on after a kill. Called by `benchmarks.methods.runnin
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sys
 import time
@@ -123,9 +124,12 @@ def _rewards(step: _Step) -> dict[str, Any]:
 
 
 def main(folder: Path) -> None:
-    """Run what `run.json` in `folder` asks for."""
+    """Run what `run.json` in `folder` asks for; where another process does so already, wait for its result."""
     logging.getLogger("absl").setLevel(logging.WARNING)
-    run(Run.model_validate_json((folder / "run.json").read_bytes()), folder)
+    with (folder / "run.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (folder / RESULT).exists():
+            run(Run.model_validate_json((folder / "run.json").read_bytes()), folder)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Promises of `benchmarks.methods`' runs: the protocol, the references, restarting, and what a failure leaves."""
 
+import fcntl
 import json
+import threading
 
 import pytest
 
@@ -98,6 +100,25 @@ def test_results_under_another_setup_are_not_taken_for_this_one():
     other = [{"items": 3}, {"settings": {"epochs": 1}}, {"seed": 1}, {"model": "/elsewhere"}]
     names = {SETUP.name, *(SETUP.model_copy(update=change).name for change in other)}
     assert len(names) == 1 + len(other)
+
+
+def test_two_calls_never_run_the_same_at_once(tmp_path, monkeypatch):
+    asked = Run(setup=SETUP, method="finetune", order=1, base=tmp_path)
+    (tmp_path / "run.json").write_text(asked.model_dump_json())
+    started = []
+    monkeypatch.setattr(one_run, "run", lambda asked, folder: started.append(asked))
+    with (tmp_path / "run.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = threading.Thread(target=one_run.main, args=(tmp_path,))
+        second.start()
+        second.join(0.5)
+        assert second.is_alive() and not started
+        (tmp_path / one_run.RESULT).write_text("{}")
+    second.join(30)
+    assert not second.is_alive() and not started
+    (tmp_path / one_run.RESULT).unlink()
+    one_run.main(tmp_path)
+    assert started == [asked]
 
 
 def test_a_setting_of_one_method_reaches_no_other():
