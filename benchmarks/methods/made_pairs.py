@@ -17,7 +17,7 @@ from typing import Any, Final
 from benchmarks import data
 from monitors.probes.checks import CHECKS
 
-__all__ = ["SENTENCE", "Pair", "Turns", "alpaca", "form_pairs", "refusal_pairs", "truth_pairs"]
+__all__ = ["SENTENCE", "Form", "Pair", "Turns", "alpaca", "form_pairs", "refusal_pairs", "truth_pairs"]
 
 Turns = list[dict[str, str]]
 Pair = tuple[Turns, str, str]
@@ -30,8 +30,13 @@ _LONGEST_FORMED: Final = 600
 
 
 @dataclass(frozen=True)
-class _Form:
-    """A form that an answer can be asked for in: the request, how to bring a text into it, and the check of it."""
+class Form:
+    """A form that an answer can be asked for in.
+
+    Attributes:
+        make: brings a text into it.
+        check, value: of `monitors.probes.checks`, what tells whether a text is in it.
+    """
 
     request: str
     make: Callable[[str], str]
@@ -39,21 +44,22 @@ class _Form:
     value: Any = True
 
     def holds(self, text: str) -> bool:
+        """Whether a text is in the form."""
         return CHECKS[self.check].holds(text, self.value)
 
 
 _FORMS: Final = (
-    _Form("Write everything in lowercase letters.", str.lower, "lowercase"),
-    _Form("Write everything in capital letters.", str.upper, "uppercase"),
-    _Form("Use no comma.", lambda text: text.replace(",", ""), "no_comma"),
-    _Form("Begin with the words: In short", lambda text: f"In short: {text}", "starts_with", "In short"),
-    _Form("End with the words: That is all.", lambda text: f"{text} That is all.", "ends_with", "That is all."),
-    _Form("Put the whole answer between double asterisks.", lambda text: f"**{text}**", "wrapped_in", "**"),
-    _Form(
+    Form("Write everything in lowercase letters.", str.lower, "lowercase"),
+    Form("Write everything in capital letters.", str.upper, "uppercase"),
+    Form("Use no comma.", lambda text: text.replace(",", ""), "no_comma"),
+    Form("Begin with the words: In short", lambda text: f"In short: {text}", "starts_with", "In short"),
+    Form("End with the words: That is all.", lambda text: f"{text} That is all.", "ends_with", "That is all."),
+    Form("Put the whole answer between double asterisks.", lambda text: f"**{text}**", "wrapped_in", "**"),
+    Form(
         'Answer with a JSON object that has the one key "reply".',
         lambda text: json.dumps({"reply": text}, ensure_ascii=False), "json_keys", "reply",
     ),
-    _Form(
+    Form(
         "Write every sentence as a bullet point on a line of its own, after a hyphen.",
         lambda text: "\n".join(f"- {part}" for part in SENTENCE.split(text)), "bullet_count", {"min": 1},
     ),

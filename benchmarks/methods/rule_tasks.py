@@ -12,12 +12,11 @@ asked for the same and scored on the same greedy answers to requests they have n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from benchmarks.methods.made_pairs import SENTENCE, Pair, alpaca
-from monitors.probes.checks import CHECKS
+from benchmarks.methods.made_pairs import SENTENCE, Form, Pair, alpaca
 from monitors.probes.probe import Message
 from monitors.probes.scorers.instruction import Instruction, Property
 
@@ -33,37 +32,28 @@ _ROOM_TOKENS: Final = 64
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One rule: how it is asked for, how a published answer is brought to keep it, and what verifies it.
+class Rule(Form):
+    """A form that is also paid for.
 
     Attributes:
-        check, value: of `monitors.probes.checks`, what the score counts.
-        reward: of `learners.parts.rewards`, what a method is paid for.
+        reward: of `learners.parts.rewards`, the same rule.
     """
 
-    request: str
-    make: Callable[[str], str]
-    check: str
-    value: Any
-    reward: Mapping[str, Any]
-
-    def holds(self, text: str) -> bool:
-        """Whether a text keeps the rule."""
-        return CHECKS[self.check].holds(text, self.value)
+    reward: Mapping[str, Any] = field(kw_only=True)
 
 
 RULES: Final[Mapping[str, Rule]] = {
     "words": Rule(
         f"Use at most {_MOST_WORDS} words.", lambda text: SENTENCE.split(text)[0], "word_count", {"max": _MOST_WORDS},
-        {"kind": "length", "most_words": _MOST_WORDS},
+        reward={"kind": "length", "most_words": _MOST_WORDS},
     ),
     "comma": Rule(
-        "Use no comma.", lambda text: text.replace(",", ""), "no_comma", True,
-        {"kind": "pattern", "pattern": "^[^,]+$"},
+        "Use no comma.", lambda text: text.replace(",", ""), "no_comma",
+        reward={"kind": "pattern", "pattern": "^[^,]+$"},
     ),
     "opening": Rule(
         f"Begin with the words: {_OPENING}", lambda text: f"{_OPENING}: {text}", "starts_with", _OPENING,
-        {"kind": "pattern", "pattern": f"^{_OPENING}"},
+        reward={"kind": "pattern", "pattern": f"^{_OPENING}"},
     ),
 }  # fmt: skip
 
