@@ -5,13 +5,13 @@ Owns how settings of methods are written on a command line. Called by the benchm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 import yaml
 
-__all__ = ["settings"]
+__all__ = ["settings", "words"]
 
 
 def settings(given: Sequence[str] | None) -> dict[str, Any]:
@@ -25,3 +25,12 @@ def settings(given: Sequence[str] | None) -> dict[str, Any]:
         if not equals:
             raise typer.BadParameter(f"--set {key!r}: KEY=VALUE is wanted, e.g. --set epochs=2")
     return {key: yaml.safe_load(value) for key, _, value in pairs}
+
+
+def words(settings: Mapping[str, Any]) -> list[str]:
+    """The words of a command line that `settings` reads as these."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={_scalar(value)}")]
+
+
+def _scalar(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()

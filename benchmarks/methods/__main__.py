@@ -81,7 +81,11 @@ def main(
         for setup in setups
     ]  # fmt: skip
     for comparison in found:
-        _tell(comparison, console, results, publish=publish)
+        _tell(comparison, console)
+        if comparison.results and publish:
+            _publish(comparison, threads or (1 if quick else 2))
+        elif comparison.results:
+            plots.draw(comparison, results / comparison.setup.name)
     if as_json:
         Console().print_json(json.dumps([report.as_json(comparison, _command()) for comparison in found]))
     if any(comparison.failed for comparison in found):
@@ -107,18 +111,16 @@ def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
     return wanted
 
 
-def _tell(found: Comparison, console: Console, results: Path, *, publish: bool) -> None:
+def _tell(found: Comparison, console: Console) -> None:
     for table in report.tables(found):
         console.print(table)
     console.print(report.verdict(found))
-    if not found.results:
-        return
-    if not publish:
-        plots.draw(found, results / found.setup.name)
-        return
-    drawn = plots.draw(found, pages.PAGE.parent / "benchmarks")
-    published.keep(found, published.folder(pages.PAGE))
-    pages.write_section(f"methods-{found.setup.name}", report.section(found, _command(), drawn))
+
+
+def _publish(found: Comparison, threads: int) -> None:
+    whole = published.keep(found, published.folder(pages.PAGE))
+    drawn = plots.draw(whole, pages.PAGE.parent / "benchmarks")
+    pages.write_section(f"methods-{whole.setup.name}", report.section(whole, report.command(whole, threads), drawn))
 
 
 def _command() -> str:

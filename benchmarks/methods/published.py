@@ -22,26 +22,29 @@ def folder(page: Path) -> Path:
     return page.parents[1] / "benchmarks" / "results" / "methods"
 
 
-def keep(found: Comparison, folder: Path) -> None:
-    """Write a comparison's results; those of methods that it did not run stay."""
+def keep(found: Comparison, folder: Path) -> Comparison:
+    """Write a comparison's results; those of methods and orders that it did not run stay.
+
+    Returns:
+        The comparison with everything that is published of its setup.
+    """
     place = folder / found.setup.name
     place.mkdir(parents=True, exist_ok=True)
     write_atomic(place / _SETUP, found.setup.model_dump_json(indent=1) + "\n")
     for result in found.results:
         name = f"{result.method}-order{result.order}.json"
         write_atomic(place / name, result.model_dump_json(indent=1) + "\n")
+    return Comparison(found.setup, _results(place), found.failed)
 
 
 def published(folder: Path) -> list[Comparison]:
     """Every published comparison, by the name of its setup."""
     return [
-        Comparison(
-            Setup.model_validate_json(setup.read_bytes()),
-            [
-                RunResult.model_validate_json(path.read_bytes())
-                for path in sorted(setup.parent.glob("*.json"))
-                if path.name != _SETUP
-            ],
-        )
+        Comparison(Setup.model_validate_json(setup.read_bytes()), _results(setup.parent))
         for setup in sorted(folder.glob(f"*/{_SETUP}"))
     ]
+
+
+def _results(place: Path) -> list[RunResult]:
+    paths = [path for path in sorted(place.glob("*.json")) if path.name != _SETUP]
+    return [RunResult.model_validate_json(path.read_bytes()) for path in paths]

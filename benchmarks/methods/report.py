@@ -5,6 +5,7 @@ Owns words and columns. No number is made here.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,15 +13,17 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from benchmarks import options
+from benchmarks.lab import EMBEDDED
 from benchmarks.methods.ca_report import alignment_section, alignment_table
 from benchmarks.methods.ca_standings import aligned
 from benchmarks.methods.lacking import Lack, lacking
 from benchmarks.methods.running import Comparison
-from benchmarks.methods.setup import PLAIN, Setup
+from benchmarks.methods.setup import PLAIN, REFERENCES, Setup
 from benchmarks.methods.standings import METRICS, Standing, best, other_orders, standings
 from learners.methods import methods
 
-__all__ = ["as_json", "described", "own_standings", "section", "tables", "verdict"]
+__all__ = ["as_json", "command", "described", "own_standings", "section", "tables", "verdict"]
 
 _COLUMNS = (
     "method", "orders", "ACC", "BWT", "FWT", "forgetting", "learning acc.", "plasticity", "trained parameters",
@@ -60,6 +63,25 @@ def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
         "Not run:\n\n" + "\n".join(failures) if failures else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def command(found: Comparison, threads: int) -> str:
+    """The command that makes every row, whichever calls made them one after another.
+
+    Args:
+        threads: of each run.
+    """
+    setup = found.setup
+    names = list(dict.fromkeys(one.method for one in found.results if one.method not in REFERENCES))
+    words = ["--stage", setup.stage, "--stream", setup.stream]
+    words += [] if setup.tasks is None else ["--tasks", str(setup.tasks)]
+    words += ["--items", str(setup.items), "--test-items", str(setup.test_items)]
+    words += [] if setup.model == EMBEDDED else ["--model", setup.model]
+    words += options.words(setup.settings)
+    words += ["--seed", str(setup.seed)] if setup.seed else []
+    words += ["--methods", ",".join(names)] if names else []
+    words += ["--orders", str(max((one.order for one in found.results), default=1)), "--threads", str(threads)]
+    return shlex.join(["python", "-m", "benchmarks.methods", *words, "--publish"])
 
 
 _LEGEND = (

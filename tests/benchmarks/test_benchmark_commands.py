@@ -1,6 +1,7 @@
 """Promises of the benchmarks' command lines: what they refuse, what they print, what they publish."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,27 @@ def test_publishing_writes_the_section_and_its_plots(compared, tmp_path, page):
     assert "## Methods, stage cit: short" in page.read_text()
     assert len(list((page.parent / "benchmarks").glob("methods-cit-short-*.svg"))) == 2
     assert [one.results[0].method for one in published.published(published.folder(page))] == ["finetune"]
+
+
+def test_what_was_published_before_stays_in_the_table_beside_what_is_new(compared, tmp_path, page, monkeypatch):
+    words = ("--stream", "short", "--set", "learning_rate=1.0e-05", "--threads", "1", "--results", str(tmp_path))
+    answer(methods_command.main, *words, "--publish")
+    scores = ((0.0, 0.0), (1.0, 0.0), (0.9, 1.0))
+    later = RunResult(method="replay", order=2, tasks=("a", "b"), scores=scores, seconds=1.0)
+    monkeypatch.setattr(methods_command, "compare", lambda setup, *_, **__: Comparison(setup, [later]))
+    answer(methods_command.main, *words, "--publish")
+    written = page.read_text()
+    assert "| finetune | 1 |" in written and "| replay | 1 |" in written
+    assert str(tmp_path) not in written
+
+
+def test_the_published_command_asks_for_the_published_setup(compared, tmp_path, page):
+    given = ("--quick", "--set", "learning_rate=1.0e-05", "--set", "o_lora.targets=[q, v]", "--seed", "3")
+    answer(methods_command.main, *given, "--publish", "--results", str(tmp_path))
+    (said,) = [line.strip("`") for line in page.read_text().splitlines() if line.startswith("`python")]
+    answer(methods_command.main, *shlex.split(said)[3:], "--results", str(tmp_path))
+    (asked, _, _), (again, names, orders) = compared
+    assert again == asked and names == ["finetune"] and orders == 1
 
 
 def test_one_json_value_alone_is_printed_on_request(compared, tmp_path):
