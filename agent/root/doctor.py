@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 from agent.config import Config
 from agent.root.layout import Layout
 from learners import launch_config
+from monitors.precision import native_dtype
 
 __all__ = ["Check", "examine", "worst"]
 
@@ -205,6 +206,15 @@ def _gpu(_layout: Layout, _config: Config) -> Iterator[Check]:
     yield Check("gpu", "ok", ", ".join(devices) or "none; the CPU is used")
 
 
+def _precision(_layout: Layout, config: Config) -> Iterator[Check]:
+    """bfloat16 asked for on a processor that can only emulate it."""
+    wanted = {"[training] precision": config.training.precision, "[engine] dtype": config.engine.dtype}
+    asked = [key for key, word in wanted.items() if word == "bfloat16"]
+    if asked and native_dtype() == "float32":
+        finding = f"{' and '.join(asked)}: this processor only emulates bfloat16, which can take 50 times as long"
+        yield Check("precision", "warn", finding, 'set it to "auto" or "float32"')
+
+
 def _processes(layout: Layout, config: Config) -> Iterator[Check]:
     if config.workers.accelerate_config is None:
         return
@@ -252,5 +262,5 @@ def _harness(_layout: Layout, config: Config) -> Iterator[Check]:
 
 _CHECKS: Final[tuple[Callable[[Layout, Config], Iterator[Check]], ...]] = (
     _python, _packages, _model, _embedder, _folders, _disk, _aside, _memory, _cores, _sqlite, _clock, _gpu,
-    _processes, _engine, _harness,
+    _precision, _processes, _engine, _harness,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config
+from agent.root import doctor
 from agent.root.doctor import Check, examine, worst
 from agent.root.layout import Layout
 
@@ -131,3 +132,16 @@ def test_a_task_of_the_harness_needs_its_package(layout: Layout, monkeypatch: py
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lm_eval" else real(name))
     assert "'.[lm-eval]'" in checks(layout, probes=suites)["lm-eval"].fix
     assert "lm-eval" not in checks(layout)
+
+
+@pytest.mark.parametrize(("native", "outcome"), [("float32", "warn"), ("bfloat16", None)])
+def test_a_number_format_that_the_processor_only_emulates_is_warned_of(layout: Layout, monkeypatch, native, outcome):
+    monkeypatch.setattr(doctor, "native_dtype", lambda: native)
+    found = checks(layout, training={"precision": "bfloat16"}, engine={"dtype": "bfloat16"}).get("precision")
+    assert (found and found.outcome) == outcome
+    assert found is None or ("[training] precision and [engine] dtype" in found.finding and "float32" in found.fix)
+
+
+def test_a_number_format_that_is_left_to_the_machine_is_no_matter(layout: Layout, monkeypatch):
+    monkeypatch.setattr(doctor, "native_dtype", lambda: "float32")
+    assert "precision" not in checks(layout)
