@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from learners import durable, seeding
 from learners.failures import InvalidInput
 from learners.parts.memory import ReplayMemory
-from learners.versions import VersionId, VersionSpec, write_data, write_spec
+from learners.versions import VersionId, VersionSpec, parameters, write_data, write_spec
 
 if TYPE_CHECKING:
     from learners.worker import Job
@@ -95,7 +95,7 @@ def import_base(spec: dict[str, Any], job: Job) -> ImportResult:
     return ImportResult(
         version_id=order.version_id,
         digest=digest,
-        parameters=_parameters(staging / "weights"),
+        parameters=parameters(staging / "weights"),
         seeded=len(ReplayMemory.read(staging / "memory").items),
     )
 
@@ -203,17 +203,3 @@ def _link_or_copy(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
-
-
-def _parameters(folder: Path) -> int:
-    from safetensors import safe_open
-
-    count = 0
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - not a dict
-                size = 1
-                for extent in tensors.get_slice(name).get_shape():
-                    size *= extent
-                count += size
-    return count

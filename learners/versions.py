@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,16 @@ from learners.failures import InvalidInput
 from learners.job import Stage
 from learners.records import Record
 
-__all__ = ["InvalidVersion", "Version", "VersionId", "VersionSpec", "read_version", "write_data", "write_spec"]
+__all__ = [
+    "InvalidVersion",
+    "Version",
+    "VersionId",
+    "VersionSpec",
+    "parameters",
+    "read_version",
+    "write_data",
+    "write_spec",
+]
 
 VersionId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 
@@ -117,6 +127,17 @@ def read_version(folder: Path, *, verify: bool = True) -> Version:
     if version.spec.base:
         _read_base(version, verify)
     return version
+
+
+def parameters(weights: Path) -> int:
+    """How many numbers a folder of safetensors weights holds, from the headers of its files; 0 where none are there."""
+    from safetensors import safe_open
+
+    total = 0
+    for file in sorted(weights.glob("*.safetensors")):
+        with safe_open(file, framework="np") as tensors:
+            total += sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 - no dict
+    return total
 
 
 def _read_base(version: Version, verify: bool) -> None:

@@ -115,8 +115,7 @@ def views(spec: dict[str, Any], job: Job) -> ViewResult:
 def _foreseen(asked: ViewSpec, material: Material) -> tuple[float | None, tuple[str, ...]]:
     """The overlap of new and remembered texts, of a sample of each, and what is to be expected of this corpus."""
     from learners.parts import shift
-    from learners.versions import read_version
-    from learners.weights import parameters
+    from learners.versions import parameters, read_version
 
     new, old = (
         [str(material.tokenizer.decode(ids, skip_special_tokens=True))
@@ -124,9 +123,8 @@ def _foreseen(asked: ViewSpec, material: Material) -> tuple[float | None, tuple[
         for rows in (material.rows, material.remembered)
     )  # fmt: skip
     shared = shift.overlap(new, old)
-    text_bytes = sum(len(str(value).encode()) for record in material.records for value in record.content.values())
     size = parameters(read_version(asked.parent, verify=False).weights)
-    found = (shift.far_shift(shared), shift.too_little(text_bytes, size))
+    found = (shift.far_shift(shared), shift.too_little(shift.text_bytes(material.records), size))
     return shared, tuple(filter(None, found))
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -30,8 +28,8 @@ if TYPE_CHECKING:
     from learners.methods.contract import Settings
 
 __all__ = [
-    "Loaded", "Saved", "best_device", "export_merged", "frozen", "load", "merged", "new_adapter", "parameters",
-    "read_tokenizer", "read_weights", "save_weights", "trainable", "trainable_as_told",
+    "Loaded", "Saved", "best_device", "export_merged", "frozen", "load", "merged", "new_adapter", "read_tokenizer",
+    "read_weights", "save_weights", "trainable", "trainable_as_told",
 ]  # fmt: skip
 
 transformers_logging.disable_progress_bar()
@@ -85,15 +83,6 @@ def read_weights(folder: Path, dtype: Dtype = "float32") -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(
         str(folder), dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, trust_remote_code=False
     )
-
-
-def parameters(folder: Path) -> int:
-    """How many numbers a folder of weights holds, from the headers of its files."""
-    total = 0
-    for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as tensors:
-            total += sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 - no dict
-    return total
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -26,40 +26,42 @@ _LENGTH = 48
 _STEPS, _BATCH = 300, 32
 
 
-def _rows(language: str, shared: float):
-    """words x words: how likely each word follows each; of every language but "a", the first rows are those of "a"."""
+def _rows(language: str, shared: float, like: str = "a"):
+    """words x words: how likely each word follows each; the first rows are those of the language that it is like."""
     import torch
 
     draw = torch.Generator().manual_seed(sum(language.encode()))
     own = (2.0 * torch.randn(len(WORDS), len(WORDS), generator=draw)).softmax(dim=1)
-    kept = 0 if language == "a" else round(shared * len(WORDS))
-    return torch.cat([_rows("a", 1.0)[:kept], own[kept:]]) if kept else own
+    kept = 0 if language == like else round(shared * len(WORDS))
+    return torch.cat([_rows(like, 1.0, like)[:kept], own[kept:]]) if kept else own
 
 
-def _numbers(language: str, count: int, seed: int, shared: float):
+def _numbers(language: str, count: int, seed: int, shared: float, like: str = "a"):
     """count x 48 numbers of words."""
     import torch
 
-    rows, draw = _rows(language, shared), torch.Generator().manual_seed(seed)
+    rows, draw = _rows(language, shared, like), torch.Generator().manual_seed(seed)
     words = [torch.randint(len(WORDS), (count,), generator=draw)]
     while len(words) < _LENGTH:
         words.append(torch.multinomial(rows[words[-1]], 1, generator=draw).squeeze(1))
     return torch.stack(words, dim=1)
 
 
-def speech(language: str, count: int, *, seed: int, shared: float = SHARED, source: str = "") -> list[Record]:
+def speech(
+    language: str, count: int, *, seed: int, shared: float = SHARED, source: str = "", like: str = "a"
+) -> list[Record]:
     """Texts of a language.
 
     Args:
         language: its name, one letter.
         count: of texts, of 48 words each.
         seed: of the texts.
-        shared: of the words, those that go on as in language "a".
+        shared: of the words, those that go on as in the language that it is like.
         source: of the records; the language, unless told.
+        like: that language's name.
     """
-    contents = [
-        {"text": " ".join(WORDS[number] for number in row)} for row in _numbers(language, count, seed, shared).tolist()
-    ]
+    rows = _numbers(language, count, seed, shared, like).tolist()
+    contents = [{"text": " ".join(WORDS[number] for number in row)} for row in rows]
     return [Record(id=record_id("text", one), source=source or language, kind="text", content=one) for one in contents]
 
 

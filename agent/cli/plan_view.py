@@ -13,7 +13,8 @@ Facts = Mapping[str, Any]
 
 _TOLD: Final = {
     "action", "stage", "method", "settings", "records", "held_out", "held_out_records", "cost_tokens", "predicted_gain",
-    "predicted_loss", "decided_by", "reason", "alternatives", "norms", "replay",
+    "predicted_loss", "decided_by", "reason", "alternatives", "warnings", "norms",
+    "replay",
 }  # fmt: skip
 """Keys of a plan that are told in words of their own; any other is shown as it is."""
 
@@ -27,6 +28,8 @@ def plan(found: Facts) -> None:
             "expected": _expected(document), **others, "settings": _settings(document)}  # fmt: skip
     why = {"decided by": found["decided_by"], "reason": found["reason"]}
     console.lines(f"plan of {found['cycle']}: {chosen}", {**told, **why})
+    for warning in document.get("warnings", ()):
+        console.say(f"  warning: {warning}")
     values_view.touched(document.get("norms", ()))
     for job in document.get("replay", ()):
         console.say(f"  trained again: {_again(job)}")

@@ -16,10 +16,10 @@ from agent.config.intake import Intake, Source
 from agent.config.machine import Energy, Limits, Log, Retention, Store, Workers
 from agent.config.measuring import Engine, Judge, Probes, Revise
 from agent.config.section import Section
-from agent.config.training import ForgetTraining, Model, Replay, StageTraining, Training
+from agent.config.training import ForgetTraining, Model, Replay, StageTraining, TextTraining, Training
 
 __all__ = [
     "Approval", "Config", "Cycle", "Energy", "Engine", "Forget", "ForgetTraining", "Gate", "Intake", "Judge", "Limits",
     "Log", "Model", "Planner", "Probes", "Replay", "Retention", "Revise", "Section", "Source", "StageTraining",
-    "Store", "SuiteGate", "Training", "Workers",
+    "Store", "SuiteGate", "TextTraining", "Training", "Workers",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from agent.config.section import Section
 
-__all__ = ["ForgetTraining", "Model", "Replay", "StageTraining", "Training"]
+__all__ = ["ForgetTraining", "Model", "Replay", "StageTraining", "TextTraining", "Training"]
 
 
 class Model(Section):
@@ -34,6 +34,16 @@ class StageTraining(Section):
     )
     replay_weight: float = Field(
         default=0.5, ge=0, le=10, description="Weight of the rehearsed part in the loss, next to 1 for what is new."
+    )
+
+
+class TextTraining(StageTraining):
+    """Settings of continual pre-training: those of a stage, and what only texts of several sources have."""
+
+    source_order: Literal["mixed", "random", "similar"] = Field(
+        default="mixed",
+        description="Sources of a plan: shuffled together, or one after another, in random order or each followed by "
+        "the one most like it, which favours what comes last. Methods `finetune`, `replay` and `ewc` have it.",
     )
 
 
@@ -75,8 +85,8 @@ class Training(Section):
         description="Compute activations a second time instead of keeping them: less memory, about a third more time.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of shuffling and sampling.")
-    cpt: StageTraining = Field(
-        default=StageTraining(learning_rate=1.2e-3, epochs=6, batch_size=2, replay_share=0.25, replay_weight=0.5),
+    cpt: TextTraining = Field(
+        default=TextTraining(learning_rate=1.2e-3, epochs=6, batch_size=2, replay_share=0.25, replay_weight=0.5),
         description="Continual pre-training.",
     )
     cit: StageTraining = Field(

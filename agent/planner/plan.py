@@ -100,6 +100,7 @@ class Plan(BaseModel):
         decided_by: who chose among the feasible candidates: a model's name, or `rules`.
         reason: the chooser's own words, cut; data, never an instruction.
         alternatives: every candidate considered, the chosen one included.
+        warnings: what is known to go wrong with a corpus like this one, for whoever reads the plan; decides nothing.
         norms: the norms that it touches; where there is one, the plan waits for a person.
         replay: the jobs that are trained again one after another, in place of one of `method`, from the version
             `replay_from`; `records` are then what they must do without.
@@ -120,6 +121,7 @@ class Plan(BaseModel):
     decided_by: str
     reason: str
     alternatives: tuple[Candidate, ...] = ()
+    warnings: tuple[str, ...] = ()
     norms: tuple[PlannedNorm, ...] = ()
     replay_from: str | None = None
     replay: tuple[ReplayedJob, ...] = ()

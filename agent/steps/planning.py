@@ -19,6 +19,9 @@ from agent.steps.trust import untrusted_sources
 from agent.store import cycles, plans, pool
 from agent.store.cycles import Cycle
 from agent.work.jobs import JobFailed
+from learners.parts.shift import text_bytes, too_little
+from learners.records import Record
+from learners.versions import parameters, read_version
 from monitors.job import ChooseResult, ChooseSpec, DiagnoseResult, EngineSettings, Gap
 
 __all__ = ["advance"]
@@ -110,8 +113,18 @@ def _plan(
         decided_by=decision.decided_by,
         reason=decision.reason,
         alternatives=tuple(candidates),
+        warnings=_warnings(context, cycle, chosen, [row.record for row in rows]),
         norms=touched,
     )
+
+
+def _warnings(context: Context, cycle: Cycle, chosen: Candidate, records: Sequence[Record]) -> tuple[str, ...]:
+    """Of texts: whether there are too few for a model of this size."""
+    if chosen.stage != "cpt":
+        return ()
+    size = parameters(read_version(context.layout.version(cycle.parent or ""), verify=False).weights)
+    found = too_little(text_bytes(records), size)
+    return (found,) if found else ()
 
 
 def _store(context: Context, cycle: Cycle, plan: Plan) -> None:

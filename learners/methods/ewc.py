@@ -14,6 +14,7 @@ from pydantic import Field
 from learners.methods import contract
 from learners.methods.contract import Recipe, Run
 from learners.parts import estimate, penalties
+from learners.parts.source_order import SourceOrder, by_source
 
 __all__ = ["Settings", "compose"]
 
@@ -25,11 +26,14 @@ class Settings(contract.Settings):
         penalty_weight: lambda, for a Fisher scaled to mean 1; 0 is plain fine-tuning.
         fisher_rows: most rows the Fisher is estimated on.
         fisher_decay: how much of the old Fisher stays when the new one is merged in.
+        source_order: which source is learned when, all its epochs at once, see `learners.parts.source_order`: `mixed`
+            shuffles all together, `random` draws an order, `similar` follows each with the one most like it.
     """
 
     penalty_weight: float = Field(default=1.0, ge=0)
     fisher_rows: int = Field(default=64, ge=1)
     fisher_decay: float = Field(default=0.95, ge=0, le=1)
+    source_order: SourceOrder = "mixed"
 
 
 def compose(run: Run) -> Recipe:
@@ -45,4 +49,8 @@ def compose(run: Run) -> Recipe:
         estimate.write_fisher(run.memory_folder, estimate.merged(past, present, settings.fisher_decay))
 
     term = penalties.AnchoredQuadratic(fisher, penalties.trainable_copy(run.model), settings.penalty_weight)
-    return Recipe(losses=(term,) if settings.penalty_weight else (), after_training=(write,))
+    return Recipe(
+        plan=by_source(run, settings.source_order),
+        losses=(term,) if settings.penalty_weight else (),
+        after_training=(write,),
+    )

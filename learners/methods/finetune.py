@@ -10,14 +10,22 @@ from __future__ import annotations
 
 from learners.methods import contract
 from learners.methods.contract import Recipe, Run
+from learners.parts.source_order import SourceOrder, by_source
 
 __all__ = ["Settings", "compose"]
 
 
 class Settings(contract.Settings):
-    """No settings beyond the shared ones."""
+    """Plain fine-tuning.
+
+    Attributes:
+        source_order: which source is learned when, all its epochs at once, see `learners.parts.source_order`: `mixed`
+            shuffles all together, `random` draws an order, `similar` follows each with the one most like it.
+    """
+
+    source_order: SourceOrder = "mixed"
 
 
 def compose(run: Run) -> Recipe:
     """Nothing is added to the stage."""
-    return Recipe()
+    return Recipe(plan=by_source(run, run.settings.source_order))

@@ -15,15 +15,16 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from learners.methods import contract
 from learners.methods.contract import Reads, Recipe, Run
 from learners.parts import tasks
 from learners.parts.mix import Batch, Order, in_turn, within
 from learners.parts.penalties import RehearsalLikelihood
+from learners.parts.source_order import SourceOrder, by_source
 
 __all__ = ["Settings", "compose", "reads"]
 
@@ -39,11 +40,21 @@ class Settings(contract.Settings):
             rehearsed rows take new rows' places in batches of the usual size; `fraction` learns so many records of
             every earlier task, drawn once, as if they were new. In these two `replay_weight` has no part. Tasks are
             what earlier versions learned with a method that writes them down, see `learners.parts.tasks`.
+        source_order: which source is learned when, all its epochs at once, see `learners.parts.source_order`: `mixed`
+            shuffles all together, `random` draws an order, `similar` follows each with the one most like it. Other
+            orders than `mixed` rehearse `beside`.
     """
 
     replay_share: float = Field(default=0.33, ge=0, lt=1)
     replay_weight: float = Field(default=0.5, gt=0)
     placement: Literal["beside", "within", "fraction"] = "beside"
+    source_order: SourceOrder = "mixed"
+
+    @model_validator(mode="after")
+    def _orders_what_is_rehearsed_beside(self) -> Self:
+        if self.source_order != "mixed" and self.placement != "beside":
+            raise ValueError(f"source_order = {self.source_order!r} rehearses beside, not {self.placement!r}")
+        return self
 
 
 def compose(run: Run) -> Recipe:
@@ -53,7 +64,11 @@ def compose(run: Run) -> Recipe:
         return Recipe(plan=partial(within, share=settings.replay_share), joined=True)
     if settings.placement == "fraction":
         return Recipe(plan=_with_fractions(run), joined=True, after_training=(partial(tasks.write, run),))
-    return Recipe(replay_share=settings.replay_share, losses=(RehearsalLikelihood(settings.replay_weight),))
+    return Recipe(
+        replay_share=settings.replay_share,
+        plan=by_source(run, settings.source_order, share=settings.replay_share),
+        losses=(RehearsalLikelihood(settings.replay_weight),),
+    )
 
 
 def reads(settings: Settings, new: int, remembered: int) -> Reads:

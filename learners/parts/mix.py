@@ -3,7 +3,8 @@
 Owns the batch plan of a training run, a pure function of lengths, settings and seed: the same plan is built again after
 a crash, and the trainer skips what was done. Whatever is mixed in, a share of 0 is plain fine-tuning step for step.
 
-`plan_batches` is the plan of a method that says nothing but `Recipe.replay_share`: rehearsal on top of the new rows.
+`plan_batches` is the plan of a method that says nothing but `Recipe.replay_share`: rehearsal on top of the new rows,
+which `beside` puts there for `learners.parts.source_order`, too.
 The others are functions of an `Order` and some shares, for `Recipe.plan` with `Recipe.joined`:
 
     within      a share inside each batch, at equal compute                 rewarm_replay
@@ -21,8 +22,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "Batch", "Order", "Replay", "by_task", "in_turn", "no_steps", "plan_batches", "reviewed", "weighted", "weights_of",
-    "within",
+    "Batch", "Order", "Replay", "beside", "by_task", "in_turn", "no_steps", "plan_batches", "reviewed", "weighted",
+    "weights_of", "within",
 ]  # fmt: skip
 
 _WINDOW_BATCHES = 16  # rows are sorted by length inside windows of so many batches: little padding, still shuffled
@@ -79,17 +80,22 @@ def plan_batches(
         replay: what is rehearsed beside them; None for nothing.
     """
     order = random.Random(f"{seed}:new")  # noqa: S311 - sampling, not secrecy
-    planned = [batch for _ in range(epochs) for batch in _epoch(lengths, batch_size, order)]
-    if replay is None or replay.rows == 0 or replay.share <= 0:
-        return [Batch(new) for new in planned]
+    planned = [Batch(new) for _ in range(epochs) for new in _epoch(lengths, batch_size, order)]
+    return beside(planned, replay, seed) if replay else planned
+
+
+def beside(planned: list[Batch], replay: Replay, seed: int) -> list[Batch]:
+    """The same batches with what is rehearsed on top of their new rows."""
+    if replay.rows == 0 or replay.share <= 0:
+        return planned
     draws = _endless(replay.rows, random.Random(f"{seed}:replay"))  # noqa: S311 - sampling, not secrecy
     batches: list[Batch] = []
     owed = 0.0
-    for new in planned:
-        owed += len(new) * replay.share / (1.0 - replay.share)
+    for batch in planned:
+        owed += len(batch.new) * replay.share / (1.0 - replay.share)
         count = min(int(owed + 0.5), replay.rows)
         owed -= count
-        batches.append(Batch(new, tuple(next(draws) for _ in range(count))))
+        batches.append(Batch(batch.new, tuple(next(draws) for _ in range(count))))
     return batches
 
 

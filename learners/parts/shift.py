@@ -4,7 +4,8 @@ Owns the overlap of two corpora and two warnings, each from a study that names n
 Continual Learning Under Language Shift (arXiv:2311.01200): what training does to an earlier language is explained by
 how much of it stands in the later corpus, and by likeness of syntax; and Yildiz et al. 2024, Investigating Continual
 Pretraining in Large Language Models (arXiv:2402.17400): a model of seven billion parameters got worse on domains of
-less than about 100 MB, where models below one and a half billion gained. Called by `learners.viewing`; refuses nothing.
+less than about 100 MB, where models below one and a half billion gained. Called by `learners.viewing` and
+by the planner; refuses nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-__all__ = ["far_shift", "overlap", "too_little"]
+from learners.records import Record
+
+__all__ = ["far_shift", "overlap", "text_bytes", "too_little"]
 
 _WORD = re.compile(r"\w+")
 _FAR = 0.2
@@ -57,6 +60,11 @@ def far_shift(shared: float | None) -> str | None:
         f"{shared:.0%} of the words occur in what is remembered: a strong shift, after which much is forgotten; a "
         "method that rehearses a quarter of each batch (rewarm_replay, replay_share = 0.25) keeps most of it"
     )
+
+
+def text_bytes(records: Iterable[Record]) -> int:
+    """How much text records hold, in UTF-8."""
+    return sum(len(str(value).encode()) for record in records for value in record.content.values())
 
 
 def too_little(text_bytes: int, parameters: int) -> str | None:

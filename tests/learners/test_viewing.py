@@ -2,7 +2,7 @@
 
 import pytest
 
-from learners import training, weights
+from learners import training, versions, weights
 from learners.job import TrainSpec
 from learners.viewing import views
 from tests.learners.runs import CHATS, PREFERENCES, TEXTS, job_at, spec, text
@@ -79,7 +79,7 @@ def test_texts_in_a_foreign_language_are_foreseen_to_make_the_model_forget(shown
 
 
 def test_a_small_corpus_for_a_big_model_is_warned_of(shown, monkeypatch):
-    monkeypatch.setattr(weights, "parameters", lambda folder: 7_000_000_000)
+    monkeypatch.setattr(versions, "parameters", lambda folder: 7_000_000_000)
     assert "7.0 billion parameters" in shown("cpt", TEXTS).warnings[0]
 
 

@@ -47,6 +47,11 @@ def test_what_is_to_be_expected_of_the_texts_stands_above_the_rows(capsys: pytes
     assert "12%" in told and "warning: a strong shift" in told and "warning" not in rows
 
 
+def test_what_a_plan_warns_of_is_shown_with_the_plan(operated: Operated, cld: Cld):
+    planned(operated, stage="cpt", method="finetune", warnings=("0.5 MB of text for 7.0 billion parameters",))
+    assert "  warning: 0.5 MB of text for 7.0 billion parameters\n" in cld("plan", "show").out
+
+
 def test_on_a_terminal_what_is_learned_has_a_colour(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.config import Config, ForgetTraining, StageTraining, Training
+from agent.config import Config, ForgetTraining, StageTraining, TextTraining, Training
 from agent.planner.plan import Candidate
 from agent.planner.settings import configured_settings
 from learners.methods import load_method, settings_for
@@ -57,6 +57,14 @@ def test_one_set_of_unlearning_layers_is_made_where_the_operator_says_so():
     for method, fuse in (("eul", True), ("npo", None)):
         given = configured_settings(Config(training=training), Candidate.model_construct(stage="forget", method=method))
         assert getattr(settings_for(method, "forget", given), "fuse", None) is fuse
+
+
+@pytest.mark.parametrize("method", ["finetune", "replay", "ewc"])
+def test_the_order_of_sources_reaches_the_methods_that_have_one_in_the_stage_of_texts_alone(method):
+    training = Training(cpt=TextTraining(source_order="similar"))
+    for stage, order in (("cpt", "similar"), ("cit", "mixed")):
+        given = configured_settings(Config(training=training), Candidate.model_construct(stage=stage, method=method))
+        assert settings_for(method, stage, given).source_order == order
 
 
 def test_the_defaults_train_as_before():

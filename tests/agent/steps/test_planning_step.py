@@ -8,6 +8,7 @@ import pytest
 
 from agent.config import Source
 from agent.planner.plan import Plan
+from agent.steps import planning
 from agent.store import plans
 from learners.parts.memory import Remembered, ReplayMemory
 from tests.agent.fake_jobs import BROKEN
@@ -118,3 +119,15 @@ def test_a_spent_budget_refuses_what_costs_tokens(play: Play):
     play.until("no_action")
     refused = {option.id: option.refused or "" for option in planned(play).alternatives}
     assert "monthly_train_tokens" in refused["cpt.finetune"]
+
+
+def test_a_plan_warns_of_few_texts_for_a_big_model_and_trains_nevertheless(play: Play, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(planning, "parameters", lambda weights: 7_000_000_000)
+    play.until("curating")
+    (warning,) = planned(play).warnings
+    assert "0.0 MB of text for 7.0 billion parameters" in warning
+
+
+def test_a_plan_for_a_small_model_warns_of_nothing(play: Play):
+    play.until("curating")
+    assert planned(play).warnings == ()
