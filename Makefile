@@ -6,6 +6,8 @@ STAMP  := $(VENV)/.installed
 
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Container images often set it; each of the many processes that the tests start would then compile all of cld anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test quick lint install docs clean
 

@@ -13,10 +13,10 @@ from tests.tiny import tiny_base
 
 TRAIN_ALL_THE_TIME = {
     "test_alignment_methods.py", "test_alignment_revision.py", "test_cit_data_methods.py", "test_cit_methods.py",
-    "test_cpt_cards.py", "test_cpt_claims.py", "test_cpt_methods.py", "test_forgetting_methods.py", "test_hearsay.py",
-    "test_left_to_the_base.py", "test_over_extensions.py", "test_plugged_memory.py", "test_pool_methods.py",
-    "test_pool_routers.py", "test_rationales.py", "test_recycling.py", "test_task_instructions.py",
-    "test_tool_methods.py", "test_trainer_settings.py", "test_weighed_answers.py",
+    "test_cpt_cards.py", "test_cpt_claims.py", "test_cpt_methods.py", "test_experts_of_texts.py",
+    "test_forgetting_methods.py", "test_hearsay.py", "test_left_to_the_base.py", "test_over_extensions.py",
+    "test_plugged_memory.py", "test_pool_methods.py", "test_pool_routers.py", "test_rationales.py", "test_recycling.py",
+    "test_task_instructions.py", "test_tool_methods.py", "test_trainer_settings.py", "test_weighed_answers.py",
 }  # fmt: skip
 """Files in which nearly every test trains: quick one by one, minutes together, like the matrix of all methods."""
 
