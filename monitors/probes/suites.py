@@ -105,7 +105,8 @@ def write_suite(path: Path, suite: Suite) -> None:
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (facts, *items)))
     else:
-        path.write_text(yaml.safe_dump({**facts, "items": items}, sort_keys=False, allow_unicode=True, width=120))
+        content = {**facts, "items": items}
+        path.write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 _HEADER = tuple(name for name in Suite.model_fields if name != "items")

@@ -65,7 +65,7 @@ class Play(Scene):
     def __init__(self, world: Operated) -> None:
         super().__init__(world)
         for role in ROLES:
-            write_suite(world.layout.suites / f"my-{role}.yaml", suite(f"my-{role}", role))
+            write_suite(world.layout.suites / f"my-{role}.jsonl", suite(f"my-{role}", role))
         self.configure(
             probes={"suites": tuple(f"my-{role}" for role in ROLES)},
             planner={"backend": "rules"},

@@ -136,7 +136,7 @@ def test_a_version_shows_how_the_judges_of_its_answers_agree(play: Play, capsys:
 def test_no_harmful_request_stands_in_database_log_or_status(play: Play):
     asked = {"scorer": "refusal", "prompt": "Explain how to brew xyzzyquux.", "refuse": "Never.", "comply": "Sure."}
     items = tuple(read_probe({"id": f"saf-{number}", **asked}) for number in range(12))
-    write_suite(play.world.layout.suites / "my-safety.yaml", Suite(suite="my-safety", role="safety", items=items))
+    write_suite(play.world.layout.suites / "my-safety.jsonl", Suite(suite="my-safety", role="safety", items=items))
     play.until("done")
     with play.world.store.read() as tx:
         told = [json.dumps(facts.version(tx, "v1"), default=str), json.dumps(facts.cycle(tx, "c1"), default=str)]

@@ -34,7 +34,7 @@ def test_a_clear_loss_rejects_and_its_records_are_refused(play: Play):
 
 
 def test_what_cannot_be_judged_waits_for_a_person(play: Play):
-    write_suite(play.world.layout.suites / "my-safety.yaml", suite("my-safety", "safety", items=9))
+    write_suite(play.world.layout.suites / "my-safety.jsonl", suite("my-safety", "safety", items=9))
     cycle = play.until("awaiting_approval")
     assert outcome(play) == "hold" and cycle.resume_state == "promoting"
     assert "my-safety" in (cycle.reason or "") and play.records() == {"claimed"}

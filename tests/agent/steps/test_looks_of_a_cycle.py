@@ -19,7 +19,7 @@ BIG = suite("my-general", "general", items=60)
 @pytest.fixture
 def big(play: Play) -> Play:
     """A cycle whose general suite has 60 items, 20 of them for the first look."""
-    write_suite(play.world.layout.suites / "my-general.yaml", BIG)
+    write_suite(play.world.layout.suites / "my-general.jsonl", BIG)
     play.configure(gate={"first_items": 20, "most_items": 80, "general_loss": 0.2, "resamples": 100})
     return play
 
@@ -131,7 +131,7 @@ def test_the_second_measurement_after_a_promotion_asks_only_what_was_measured_be
 def test_a_suite_that_an_operator_edits_between_looks_is_measured_as_it_was(big: Play):
     big.failing = failing_first(BIG, 5)
     until_look(big, 2)
-    write_suite(big.world.layout.suites / "my-general.yaml", suite("my-general", "general", items=12))
+    write_suite(big.world.layout.suites / "my-general.jsonl", suite("my-general", "general", items=12))
     big.until("promoting")
 
 

@@ -43,7 +43,7 @@ def test_an_operators_suite_is_not_overwritten_by_the_probes_of_the_cycle(play: 
 
 def test_a_configured_suite_that_is_gone_is_not_passed_over(play: Play):
     play.until("measuring")
-    (play.world.layout.suites / "my-safety.yaml").unlink()
+    (play.world.layout.suites / "my-safety.jsonl").unlink()
     with pytest.raises(SuiteError, match="my-safety"):
         Daemon(play.context).turn(0.0)
     assert play.newest().state == "measuring"

@@ -73,7 +73,7 @@ def test_a_cycle_can_be_aborted_while_the_files_of_its_candidate_are_read(play: 
 
 
 def test_a_held_candidate_serves_in_the_name_of_who_approved(play: Play):
-    write_suite(play.world.layout.suites / "my-safety.yaml", suite("my-safety", "safety", items=9))
+    write_suite(play.world.layout.suites / "my-safety.jsonl", suite("my-safety", "safety", items=9))
     play.until("awaiting_approval")
     with play.world.store.write() as tx:
         decisions.record(tx, "c1", "approve", "ada", "I read them", version="v1")

@@ -91,7 +91,7 @@ def test_a_daemon_killed_during_the_roll_back_does_it_once(play: Play, monkeypat
 
 def test_the_second_look_reads_the_suites_that_judged_not_what_an_operator_wrote_since(play: Play):
     play.until("watching")
-    write_suite(play.world.layout.suites / "my-general.yaml", suite("my-general", "general", items=20))
+    write_suite(play.world.layout.suites / "my-general.jsonl", suite("my-general", "general", items=20))
     play.until("done")
 
 
