@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.agent.cli.saying import Cld
@@ -9,12 +13,30 @@ from tests.agent.forgetting.forget_world import Forgetful, note
 from tests.agent.operating import Operated
 
 
+@pytest.fixture(scope="session")
+def taught_root(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root whose `v1` has learned four notes and serves, to copy from."""
+    root = tmp_path_factory.mktemp("taught") / "root"
+    shutil.copytree(served, root)
+    world = Forgetful(Operated(root))
+    world.teach(4)
+    world.world.store.close()
+    return root
+
+
+@pytest.fixture
+def operated(taught_root: Path, tmp_path: Path, _no_overrides: None) -> Iterator[Operated]:
+    """A data root where a version that learned four notes serves."""
+    shutil.copytree(taught_root, tmp_path / "root")
+    operated = Operated(tmp_path / "root")
+    yield operated
+    operated.store.close()
+
+
 @pytest.fixture
 def world(operated: Operated) -> Forgetful:
-    """A version that learned four notes serves."""
-    world = Forgetful(operated)
-    world.teach(4)
-    return world
+    """The same root, on which cycles can be played."""
+    return Forgetful(operated)
 
 
 def test_a_rehearsal_shows_records_versions_and_both_costs(world: Forgetful, cld: Cld):

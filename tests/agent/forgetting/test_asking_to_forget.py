@@ -54,10 +54,9 @@ def test_one_request_withdraws_what_waits_and_unlearns_what_is_known(taught: For
     assert taught.states(IDS[0], note(20).id) == ["learned", "forgotten"]
 
 
-def test_asking_again_changes_nothing(taught: Forgetful):
-    taught.forgotten(IDS[0])
-    assert taught.forget(IDS[0]).outcome == "already"
-    assert "one at a time" in world_busy(taught, IDS).message
+def test_asking_again_changes_nothing(forgetful: Forgetful):
+    assert forgetful.forget(IDS[0]).outcome == "already"
+    assert "one at a time" in world_busy(forgetful, IDS).message
 
 
 def world_busy(world: Forgetful, ids: list[str]):
@@ -79,9 +78,8 @@ def test_a_rehearsal_changes_nothing(taught: Forgetful):
         ({"method": "finetune"}, "no method of unlearning"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_the_way_out(world: Forgetful, args: dict, said: str):
-    ids = world.teach(2)
-    answer = world.tell("forget", **{"records": ids[:1], **args})
+def test_what_cannot_be_asked_is_refused_with_the_way_out(taught: Forgetful, args: dict, said: str):
+    answer = taught.tell("forget", **{"records": IDS[:1], **args})
     assert answer.outcome == "refused" and said in answer.message
 
 
@@ -117,23 +115,21 @@ def test_a_preview_shows_what_exact_forgetting_would_train_again_and_its_cost(ta
     assert found["exact"]["refused"] is None and found["unlearning"]["seconds"] is not None
 
 
-def test_the_lineage_names_who_learned_and_who_never_did(taught: Forgetful):
-    taught.forgotten(IDS[0])
-    with taught.world.store.read() as tx:
+def test_the_lineage_names_who_learned_and_who_never_did(forgetful: Forgetful):
+    with forgetful.world.store.read() as tx:
         found = trace(tx, IDS[:2])
         assert {version: len(known) for version, known in holdings(tx, IDS[:2]).items()} == {"v0": 0, "v1": 2, "v2": 1}
     assert [turn.version for turn in found.taught] == ["v1"]
     assert (found.clean, found.learned, [turn.version for turn in found.unlearned]) == ("v0", {IDS[1]}, ["v2"])
 
 
-def test_a_swept_version_is_no_witness(world: Forgetful):
-    ids = world.teach(1)
-    with world.world.store.write() as tx:
+def test_a_swept_version_is_no_witness(taught: Forgetful):
+    with taught.world.store.write() as tx:
         versions.set_anchor(tx, "v1", "ada", "test")
         versions.pin(tx, "v1", "ada", "test")
         versions.mark(tx, "v0", "damaged", "ada", "test")
-    with world.world.store.read() as tx:
-        assert trace(tx, ids).clean is None
+    with taught.world.store.read() as tx:
+        assert trace(tx, IDS[:1]).clean is None
 
 
 def test_a_record_that_says_the_same_is_named_and_is_no_neighbour(world: Forgetful):
@@ -146,55 +142,49 @@ def test_a_record_that_says_the_same_is_named_and_is_no_neighbour(world: Forgetf
     assert (found["say_the_same"], found["neighbours"]) == ([twin.id], 3)
 
 
-def test_records_are_chosen_by_the_beginning_of_their_id_or_by_their_source(world: Forgetful):
-    ids = world.teach(3)
-    layout, store = world.world.layout, world.world.store
-    assert select(layout, store, records=[ids[1][:10]]).ids == (ids[1],)
-    assert select(layout, store, sources=["inbox"]).ids == tuple(ids)
+def test_records_are_chosen_by_the_beginning_of_their_id_or_by_their_source(taught: Forgetful):
+    layout, store = taught.world.layout, taught.world.store
+    assert select(layout, store, records=[IDS[1][:10]]).ids == (IDS[1],)
+    assert select(layout, store, sources=["inbox"]).ids == tuple(IDS)
     for prefix, said in (("zzzzzz", "no record's id"), ("", "too short")):
         with pytest.raises(NotFound, match=said):
             select(layout, store, records=[prefix])
     with pytest.raises(InvalidValue, match="in one way"):
-        select(layout, store, records=ids, sources=["inbox"])
+        select(layout, store, records=IDS, sources=["inbox"])
 
 
-def test_a_question_finds_its_words_first_and_then_its_meaning(world: Forgetful):
-    ids = world.teach(4)
-    layout, store = world.world.layout, world.world.store
+def test_a_question_finds_its_words_first_and_then_its_meaning(taught: Forgetful):
+    layout, store = taught.world.layout, taught.world.store
     found = select(layout, store, query="ROOM  C opens", limit=2, embed=letters)
-    assert found.ids[0] == ids[2] and 2 <= len(found.ids) <= 3
+    assert found.ids[0] == IDS[2] and 2 <= len(found.ids) <= 3
     assert "room" not in str(found.asked) and len(found.asked["query_sha256"]) == 64
 
 
-def test_without_the_embedding_model_words_still_find(world: Forgetful, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_embedding_model_words_still_find(taught: Forgetful):
     def missing(_):
         raise MissingDependency("planted")
 
-    ids = world.teach(4)
-    found = select(world.world.layout, world.world.store, query="room B", embed=missing)
-    assert found.ids == (ids[1],) and shipped is matching.shipped
+    found = select(taught.world.layout, taught.world.store, query="room B", embed=missing)
+    assert found.ids == (IDS[1],) and shipped is matching.shipped
 
 
-def test_redaction_takes_the_content_out_of_records_and_cards(world: Forgetful):
-    ids = world.teach(4)
-    with world.world.store.read() as tx:
+def test_redaction_takes_the_content_out_of_records_and_cards(taught: Forgetful):
+    with taught.world.store.read() as tx:
         assert "locker of room A" in (versions.get(tx, "v1").card or "")
-    world.forgotten(*ids, redact=True)
-    with world.world.store.read() as tx:
-        rows = pool.get(tx, ids)
+    taught.forgotten(*IDS, redact=True)
+    with taught.world.store.read() as tx:
+        rows = pool.get(tx, IDS)
         told = [versions.get(tx, version).card or "" for version in ("v1", "v2")]
         facts = [str(versions.get(tx, version).facts) for version in ("v1", "v2")]
     assert all(row.content == forgetting.tombstone("text") and row.origin == "[forgotten]" for row in rows)
     assert not any("locker" in text for text in (*told, *facts))
-    assert world.certificate()["redacted"] is True
+    assert taught.certificate()["redacted"] is True
 
 
-def test_redaction_can_follow_later_and_then_says_so_once(world: Forgetful):
-    ids = world.teach(2)
-    world.forgotten(ids[0])
-    assert [world.forget(ids[0], redact=True).outcome for _ in range(2)] == ["applied", "already"]
-    with world.world.store.read() as tx:
-        assert pool.get(tx, ids[:1])[0].content == forgetting.tombstone("text")
+def test_redaction_can_follow_later_and_then_says_so_once(forgetful: Forgetful):
+    assert [forgetful.forget(IDS[0], redact=True).outcome for _ in range(2)] == ["applied", "already"]
+    with forgetful.world.store.read() as tx:
+        assert pool.get(tx, IDS[:1])[0].content == forgetting.tombstone("text")
 
 
 @pytest.mark.parametrize("kind", ["text", "instruction", "tool", "preference", "feedback"])
@@ -207,32 +197,26 @@ def test_a_tombstone_has_the_shape_that_every_reader_of_its_kind_expects(kind):
     assert passage(row.record)[1] == record_gist(row).split(": ")[-1] == "[forgotten]"
 
 
-def test_certificates_refuse_to_be_changed_or_deleted(world: Forgetful):
-    ids = world.teach(2)
-    world.forgotten(ids[0])
+def test_certificates_refuse_to_be_changed_or_deleted(forgetful: Forgetful):
     for statement in ("DELETE FROM forget_certificates", "UPDATE forget_certificates SET digest = 'x'"):
-        database = closing(sqlite3.connect(world.world.layout.database))
+        database = closing(sqlite3.connect(forgetful.world.layout.database))
         with database as connection, pytest.raises(sqlite3.DatabaseError, match="append-only"):
             connection.execute(statement)
 
 
-def test_a_certificate_that_was_tampered_with_is_seen(world: Forgetful):
-    ids = world.teach(2)
-    world.forgotten(ids[0])
-    with world.world.store.read() as tx:
+def test_a_certificate_that_was_tampered_with_is_seen(forgetful: Forgetful):
+    with forgetful.world.store.read() as tx:
         assert request(tx, "f1")["certificate_whole"] is True
-    with closing(sqlite3.connect(world.world.layout.database)) as connection:
+    with closing(sqlite3.connect(forgetful.world.layout.database)) as connection:
         connection.execute("DROP TRIGGER forget_certificates_refuse_UPDATE")
         connection.execute("UPDATE forget_certificates SET document = replace(document, 'because', 'nothing')")
         connection.commit()
-    with world.world.store.read() as tx:
+    with forgetful.world.store.read() as tx:
         assert request(tx, "f1")["certificate_whole"] is False
 
 
-def test_every_change_names_who_and_why(world: Forgetful):
-    ids = world.teach(2)
-    world.forgotten(ids[0])
-    with world.world.store.read() as tx:
+def test_every_change_names_who_and_why(forgetful: Forgetful):
+    with forgetful.world.store.read() as tx:
         found = {event.action: event for event in events.listing(tx, subject="f1")}
     assert {"forget.asked", "pool.forgotten", "forget.certified", "forget.done"} <= set(found)
     assert (found["forget.asked"].who, found["forget.asked"].why) == ("ada", "because")

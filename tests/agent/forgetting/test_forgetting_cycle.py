@@ -152,19 +152,17 @@ def test_a_rolled_back_candidate_has_forgotten_nothing(taught: Forgetful):
     assert (taught.request().state, taught.states(IDS[0])) == ("ended", ["learned"])
 
 
-def test_after_a_rollback_the_record_is_known_again_and_can_be_forgotten_again(taught: Forgetful):
-    taught.forgotten(IDS[0])
-    taught.tell("rollback", "v1")
-    answer = taught.forget(IDS[0], dry_run=True)
+def test_after_a_rollback_the_record_is_known_again_and_can_be_forgotten_again(forgetful: Forgetful):
+    forgetful.tell("rollback", "v1")
+    answer = forgetful.forget(IDS[0], dry_run=True)
     assert (answer.outcome, answer.data["learned"]) == ("would_apply", 1)
 
 
-def test_after_a_rollback_what_was_forgotten_is_never_rehearsed_again(taught: Forgetful):
-    taught.forgotten(IDS[0])
-    taught.tell("rollback", "v1")
-    taught.take_in([note(20)], "/inbox/later.txt")
-    taught.learn_waiting()
-    assert taught.jobs.specs["c3-training"].unrehearsed == (IDS[0],)
+def test_after_a_rollback_what_was_forgotten_is_never_rehearsed_again(forgetful: Forgetful):
+    forgetful.tell("rollback", "v1")
+    forgetful.take_in([note(20)], "/inbox/later.txt")
+    forgetful.learn_waiting()
+    assert forgetful.jobs.specs["c3-training"].unrehearsed == (IDS[0],)
 
 
 def test_an_aborted_request_changes_no_record_that_was_learned(taught: Forgetful):
