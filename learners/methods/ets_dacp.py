@@ -29,12 +29,15 @@ class Settings(contract.Settings):
         keep_share: of the records that are trained on; 1 is plain fine-tuning.
         combine: rank by the mean of similarity, novelty and diversity ("ETS-DACP-com") instead of similarity alone.
         sampling: `hard` takes the best, `soft` draws by score.
+        part: which scores are the best: the highest (`top`), the lowest (`bottom`), those about the median, or `random`
+            ones, to compare with.
         replay_share: part of each batch that is rehearsed beside the new rows, against what selection makes worse.
     """
 
     keep_share: float = Field(default=0.5, gt=0, le=1)
     combine: bool = False
     sampling: select.Sampling = "hard"
+    part: select.Part = "top"
     replay_share: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -54,7 +57,12 @@ def prepare(sources: Sources) -> Material:
     if settings.combine:
         scores += [select.novelty(model, rows), select.diversity(rows)]  # pyright: ignore[reportArgumentType]
     best = select.chosen(
-        records, select.combined(*scores), settings.keep_share, sampling=settings.sampling, seed=sources.seed
+        records,
+        select.combined(*scores),
+        settings.keep_share,
+        sampling=settings.sampling,
+        seed=sources.seed,
+        part=settings.part,
     )
     return sources.material(best)
 

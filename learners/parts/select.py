@@ -2,9 +2,11 @@
 
 Owns three scores, each a number per record that is higher where training helps more: `similarity` to texts of a task,
 `novelty` (loss under a model) and `diversity` (entropy of a record's tokens); the mean of their quantile ranks; and a
-hard and a soft choice. Used by methods in `prepare`; a share of 1 takes every record, in its order.
+hard and a soft choice of the highest, the lowest or the middle ones, or of any. Used by methods in `prepare`; a share
+of 1 takes every record, in its order.
 
-Source: Xie et al. 2023, Efficient Continual Pre-training for Building Domain Specific LLMs (arXiv:2311.08545).
+Sources: Xie et al. 2023, Efficient Continual Pre-training for Building Domain Specific LLMs (arXiv:2311.08545); for the
+parts other than the highest, the code of Cossu et al. 2022 (arXiv:2205.09357), which takes examples by their loss.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Sampling", "chosen", "combined", "diversity", "embedded", "novelty", "similarity"]
+__all__ = ["Part", "Sampling", "chosen", "combined", "diversity", "embedded", "novelty", "similarity"]
 
 Sampling = Literal["hard", "soft"]
+Part = Literal["top", "bottom", "median", "random"]
 
 
 def similarity(model: PreTrainedModel, rows: Sequence[Row], task: Sequence[Row]) -> list[float]:
@@ -98,18 +101,35 @@ def _quantiles(values: Sequence[float]) -> list[float]:
 
 
 def chosen(
-    records: Sequence[Record], scores: Sequence[float], share: float, *, sampling: Sampling, seed: int
+    records: Sequence[Record],
+    scores: Sequence[float],
+    share: float,
+    *,
+    sampling: Sampling,
+    seed: int,
+    part: Part = "top",
 ) -> list[Record]:
-    """The best `share` of the records, at least one, in their order.
+    """A `share` of the records, at least one, in their order.
 
     Args:
-        sampling: `hard` takes the highest scores; `soft` draws without replacement, weighted by quantile score.
+        sampling: `hard` takes those of the part; `soft` draws without replacement, weighted by quantile score.
+        part: the highest scores, the lowest, those nearest to the median, or any.
     """
     count = max(1, round(len(records) * share))
-    keys = list(scores)
+    keys = scores = _wanted(scores, part, seed)
     if sampling == "soft":
         draw = random.Random(f"{seed}:select")  # noqa: S311 - sampling, not secrecy
         # Efraimidis and Spirakis 2006: the largest u^(1/w) are a weighted sample without replacement.
         keys = [draw.random() ** (1 / max(weight, 1e-3)) for weight in _quantiles(scores)]
     best = sorted(range(len(records)), key=lambda index: keys[index], reverse=True)[:count]
     return [records[index] for index in sorted(best)]
+
+
+def _wanted(scores: Sequence[float], part: Part, seed: int) -> list[float]:
+    """Numbers that are the higher the more a record is of the part."""
+    if part == "random":
+        draw = random.Random(f"{seed}:part")  # noqa: S311 - sampling, not secrecy
+        return [draw.random() for _ in scores]
+    if part == "median":
+        return [-abs(rank - 0.5) for rank in _quantiles(scores)]
+    return [-score for score in scores] if part == "bottom" else list(scores)

@@ -1,5 +1,7 @@
 """What continual pre-training methods claim of a whole run: its rate, selection, masks, and bases that change."""
 
+import json
+
 import pytest
 import torch
 
@@ -31,6 +33,20 @@ def test_what_a_selection_makes_forgotten_rehearsal_keeps(base, tmp_path, method
         for share in (0, 0.33)
     )
     assert loss(rehearsed, OLD) < 0.6 * loss(bare, OLD)
+
+
+def test_the_part_of_a_selection_decides_whether_the_new_or_the_known_is_learned(base, tmp_path):
+    """By their loss under the parent, as in the code of Cossu et al. 2022."""
+    known = [text(sentence) for sentence in SENTENCES[: len(TEXTS)]]
+
+    def learned(part):
+        options = {"keep_share": 0.5, "score": "novelty", "part": part, "epochs": 0}
+        version = train(tmp_path / part, base, "cpt", "eta_dacp", [*known, *TEXTS], **options)[1]
+        return {json.loads(line)["id"] for line in (version / "data.jsonl").read_text().splitlines()}
+
+    assert learned("top") == {one.id for one in TEXTS}
+    assert learned("bottom") == {one.id for one in known}
+    assert learned("median") & learned("top") and learned("median") & learned("bottom")
 
 
 def test_every_earlier_mask_can_be_had_back_bit_for_bit(base, tmp_path):

@@ -312,6 +312,27 @@ def test_the_hard_choice_takes_the_best_in_their_order_and_the_soft_one_prefers_
     assert len({one.id for one in picked}) > 12
 
 
+@pytest.mark.parametrize(("part", "numbers"), [("top", range(16, 21)), ("bottom", range(5)), ("median", range(8, 13))])
+def test_a_part_of_the_scores_is_chosen_hard_and_preferred_softly(part, numbers):
+    records = [text(f"t {number}") for number in range(21)]
+    scores, wanted = [float(number) for number in range(21)], [records[number] for number in numbers]
+    assert select.chosen(records, scores, 0.24, sampling="hard", seed=0, part=part) == wanted
+    drawn = (select.chosen(records, scores, 0.24, sampling="soft", seed=seed, part=part) for seed in range(60))
+    assert sum(one in wanted for picked in drawn for one in picked) > 0.35 * 60 * len(wanted)
+
+
+def test_a_random_part_depends_on_the_seed_alone():
+    records = [text(f"t {number}") for number in range(20)]
+    scores = [float(number) for number in range(20)]
+
+    def choose(seed, values=scores):
+        return select.chosen(records, values, 0.25, sampling="hard", seed=seed, part="random")
+
+    assert (
+        choose(0) == choose(0, scores[::-1]) and len({tuple(one.id for one in choose(seed)) for seed in range(9)}) > 5
+    )
+
+
 def test_scores_are_combined_by_rank_whatever_their_units():
     assert select.combined([1, 2, 3], [1e6, 5e6, 9e6], [-1, -0.5, 0]) == [0.0, 0.5, 1.0]
 
