@@ -12,19 +12,23 @@ SETUP = Setup(
 )  # fmt: skip
 
 
+BRIEF = SETUP.model_copy(update={"settings": {**SETUP.settings, "epochs": 1}})
+"""What is measured and what is trained on does not depend on how much is learned."""
+
+
 @pytest.fixture
 def bare(shared, base, tmp_path):
     return run(base, tmp_path, ZERO_SHOT)
 
 
-def run(base, folder, method, zero_shot=None):
-    asked = Run(setup=SETUP, method=method, order=1, base=base, zero_shot=zero_shot)
+def run(base, folder, method, zero_shot=None, setup=BRIEF):
+    asked = Run(setup=setup, method=method, order=1, base=base, zero_shot=zero_shot)
     return one_run.run(asked, folder / f"{method}-order1")
 
 
 @pytest.mark.slow
 def test_a_model_changes_its_mind_and_is_read_after_every_update(bare, base, tmp_path):
-    result = run(base, tmp_path, "dpo")
+    result = run(base, tmp_path, "dpo", setup=SETUP)
     assert result.tasks == ("format", "concise", "detailed") and len(result.alignment.pairs) == 4
     assert [[one.by_token for one in row] for row in result.alignment.pairs] == [list(row) for row in result.scores]
     concise = [row[1].margin_nats for row in result.alignment.pairs]

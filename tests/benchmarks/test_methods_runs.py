@@ -15,9 +15,12 @@ from monitors.metrics import ScoreMatrix, average_accuracy
 SETUP = Setup(stage="cit", stream="short", items=2, test_items=2, settings={"epochs": 20, "learning_rate": 3e-3})
 
 
-def run(base, folder, method="finetune", tasks=2, **given):
-    asked = Run(setup=SETUP.model_copy(update={"tasks": tasks}), method=method, order=1, base=base, **given)
-    return one_run.run(asked, folder)
+BRIEF = SETUP.model_copy(update={"tasks": 1, "settings": {"epochs": 1}})
+"""For what a run leaves behind, whatever it learned."""
+
+
+def run(base, folder, method="finetune", setup=SETUP.model_copy(update={"tasks": 2}), **given):
+    return one_run.run(Run(setup=setup, method=method, order=1, base=base, **given), folder)
 
 
 @pytest.mark.slow
@@ -31,22 +34,22 @@ def test_each_task_is_learned_from_the_version_before_with_its_memory(shared, ba
 
 
 def test_what_a_training_cost_is_kept(shared, base, tmp_path):
-    (learned,) = run(base, tmp_path / "run", tasks=1).learned
+    (learned,) = run(base, tmp_path / "run", setup=BRIEF).learned
     assert learned.tokens > 0 and learned.seconds > 0 and learned.peak_memory_bytes > 2**20
     assert learned.trainable_parameters == 2 * 16 * (4 * (64 + 64) + 3 * (64 + 128))  # rank 16 on both layers
 
 
 def test_a_finished_run_frees_its_versions_and_keeps_its_scores(shared, base, tmp_path):
-    result = run(base, tmp_path / "run", tasks=1)
+    result = run(base, tmp_path / "run", setup=BRIEF)
     assert not (tmp_path / "run" / "versions").exists() and base.is_dir()
     assert RunResult.model_validate_json((tmp_path / "run" / one_run.RESULT).read_bytes()) == result
 
 
 def test_a_run_that_was_cut_off_trains_nothing_twice(shared, base, tmp_path, monkeypatch):
     monkeypatch.setattr(lab.Lab, "clear", lambda self: None)
-    first = run(base, tmp_path / "run", tasks=1)
+    first = run(base, tmp_path / "run", setup=BRIEF)
     monkeypatch.setattr(lab.Lab, "_train", _forbidden)
-    assert run(base, tmp_path / "run", tasks=1).scores == first.scores
+    assert run(base, tmp_path / "run", setup=BRIEF).scores == first.scores
 
 
 def _forbidden(*_):

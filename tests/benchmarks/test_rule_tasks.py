@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmarks.lab import Lab
-from benchmarks.methods import one_run
+from benchmarks.methods import one_run, rule_tasks
 from benchmarks.methods.ca_report import alignment_section
 from benchmarks.methods.preferences import task
 from benchmarks.methods.rule_tasks import RULES, rule_pairs
@@ -58,6 +58,13 @@ def test_every_rule_has_requests_of_its_own(shared):
     assert not asked["words"] & asked["comma"] and not asked["comma"] & asked["opening"]
 
 
+@pytest.fixture
+def _short_answers(monkeypatch):
+    """A model's answers end sooner; what they are scored by stays."""
+    monkeypatch.setattr(rule_tasks, "_ROOM_TOKENS", 8)
+
+
+@pytest.mark.usefixtures("_short_answers")
 def test_each_update_is_paid_by_its_own_rule_and_scored_by_the_models_own_answers(shared, base, tmp_path, monkeypatch):
     seen = []
     learn = Lab.learn
@@ -69,6 +76,7 @@ def test_each_update_is_paid_by_its_own_rule_and_scored_by_the_models_own_answer
     assert alignment_section([result]).startswith("ACC in the table above is the share of the model's own")
 
 
+@pytest.mark.usefixtures("_short_answers")
 def test_a_method_of_pairs_gets_no_reward(shared, base, tmp_path):
     result = one_run.run(Run(setup=SETUP, method="dpo", order=1, base=base), tmp_path / "dpo-order1")
     assert len(result.learned) == 2

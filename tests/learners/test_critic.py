@@ -56,6 +56,7 @@ def test_a_rewarded_policy_learns_what_is_rewarded_with_a_critic(base, tmp_path)
     assert sum(line["kl_nats"] for line in lines) / len(lines) < 1
 
 
+@pytest.mark.slow
 def test_answers_are_weighed_with_a_critic_as_without(base, tmp_path):
     settings = {**CRITIC, "learning_rate": 1e-3, "epochs": 2, "batch_size": 4}
     plain = train(tmp_path / "plain", base, "ca", "ppo", PREFERENCES, **settings)[1]
