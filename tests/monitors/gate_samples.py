@@ -1,5 +1,7 @@
 """Measurements made up for the tests of the gate."""
 
+from functools import cache
+
 from monitors.gate import Asked, GatePolicy, Verdict, judge
 from monitors.gate.comparison import SuiteComparison
 from monitors.job import Measurement
@@ -10,14 +12,20 @@ POLICY = GatePolicy(resamples=200)
 
 def measured(version, suite, scores, *, role=None, margins=None, **fields):
     """One suite's measurements; every tenth item makes a slice of its own."""
+    role, digest, engine = role or suite, fields.get("digest", "d1"), fields.get("engine", "e1")
     return [
-        Measurement.model_construct(
-            version=version, suite=suite, suite_digest=fields.get("digest", "d1"), role=role or suite,
-            probe=f"{suite}-{number:03}", slice=f"s{number // 10}", scorer="match", score=score,
-            margin=None if margins is None else margins[number], output="", engine=fields.get("engine", "e1"),
-        )
+        _item(version, suite, role, number, score, None if margins is None else margins[number], digest, engine)
         for number, score in enumerate(scores)
-    ]  # fmt: skip
+    ]
+
+
+@cache
+def _item(version, suite, role, number, score, margin, digest, engine):
+    """One measurement; frozen, and simulations ask for the same ones thousands of times."""
+    return Measurement.model_construct(
+        version=version, suite=suite, suite_digest=digest, role=role, probe=f"{suite}-{number:03}",
+        slice=f"s{number // 10}", scorer="match", score=score, margin=margin, output="", engine=engine,
+    )  # fmt: skip
 
 
 def scores(right, items):
