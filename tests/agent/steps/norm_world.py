@@ -14,7 +14,7 @@ from tests.agent.steps.cycle_world import Play, suite
 
 def register(play: Play, name: str, old: str | None = None, days_ago: int = 10) -> None:
     """Put a norm with a suite `norm-<name>` of twelve items into force, in the place of `old` if that is named."""
-    write_suite(play.world.layout.suites / f"norm-{name}.yaml", suite(f"norm-{name}", "target"))
+    write_suite(play.world.layout.suites / f"norm-{name}.jsonl", suite(f"norm-{name}", "target"))
     start = now() - timedelta(days=days_ago)
     draft = norms.Draft(name, f"Answers are {name}.", start, suite=f"norm-{name}")
     with play.world.store.write() as tx:

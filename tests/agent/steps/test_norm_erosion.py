@@ -19,7 +19,7 @@ SUITE = suite("norm-polite", "target", ITEMS)
 def live(play: Play, followed: Sequence[int], learned: int | None = 0) -> None:
     """A line of serving versions v1, v2, ... that follow the norm on so many of forty items; one of them learned it."""
     register(play, "polite")
-    write_suite(play.world.layout.suites / "norm-polite.yaml", SUITE)
+    write_suite(play.world.layout.suites / "norm-polite.jsonl", SUITE)
     for place, right in enumerate(followed):
         version, cycle = f"v{place + 1}", play.world.cycle_in("planning", "no_action")
         touched = [{"norm": "polite", "change": "add", "suite": "norm-polite"}] if place == learned else []

@@ -39,7 +39,7 @@ def taught(play: Play) -> Play:
 def teach(play: Play) -> Play:
     """As `taught`, on a root that a test made ready."""
     register(play, "polite")
-    write_suite(play.world.layout.suites / "norm-polite.yaml", polite())
+    write_suite(play.world.layout.suites / "norm-polite.jsonl", polite())
     play.scores = {"norm-polite": Scores(before=0.0)}
     prefer(play, *[("polite", "add")] * 8)
     play.until("awaiting_approval")
