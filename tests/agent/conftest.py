@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent import store
 from agent.root.founding import found
 from agent.root.layout import Layout
 from agent.store import versions
 from tests.agent.operating import Operated
+
+
+@pytest.fixture(autouse=True)
+def _disk() -> Iterator[None]:
+    """No commit waits for the disk, which matters to power loss alone; in the store's own tests all do."""
+    prepare = store._prepare_sqlite
+
+    def prepared(connection: sqlite3.Connection, record: object) -> None:
+        prepare(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "_prepare_sqlite", prepared)
+        yield
 
 
 @pytest.fixture(scope="session")

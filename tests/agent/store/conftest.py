@@ -12,6 +12,11 @@ from store_world import walk_to
 from agent.store import Store, deployment, versions
 
 
+@pytest.fixture(autouse=True)
+def _disk() -> None:
+    """Commits wait for the disk, as those of the product do."""
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database that was migrated once, to copy from."""

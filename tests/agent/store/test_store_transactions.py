@@ -41,6 +41,13 @@ def test_a_read_sees_one_moment(store: Store) -> None:
         assert control.paused(after) is not None
 
 
+def test_a_commit_waits_for_the_disk(store: Store) -> None:
+    full = 2
+    with store.write() as tx:
+        assert tx.execute(text("PRAGMA synchronous")).scalar_one() == full
+        assert tx.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+
+
 def test_a_row_is_a_reading_and_assigning_to_it_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match="readings"), store.write() as tx:
         deployment.current(tx).version = "v9"
