@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from monitors.intake_job import IntakeFile, IntakeResult
 from monitors.job import Measurement
 from monitors.probes.suites import Suite
 
+_CONFIGS: dict[tuple[str, ...], Config] = {}
+"""What was read, by all that it was read from: hundreds of roots have the same configuration."""
+
+
+def _config(layout: Layout) -> Config:
+    variables = sorted(f"{name}={value}" for name, value in os.environ.items() if name.upper().startswith("CLD_"))
+    source = (layout.config_file.read_text(encoding="utf-8"), *variables)
+    if source not in _CONFIGS:
+        _CONFIGS[source] = load(layout)
+    return _CONFIGS[source]
+
 
 class Operated:
     """A data root with what tests do to it.
@@ -29,7 +41,7 @@ class Operated:
 
     def __init__(self, root: Path) -> None:
         self.layout = Layout(root)
-        self.config: Config = load(self.layout)
+        self.config: Config = _config(self.layout)
         self.store: Store = open_store(self.layout, self.config)
 
     def publish(self, version_id: str, parent: str | None, cycle: str | None = None) -> None:
