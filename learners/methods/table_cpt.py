@@ -302,8 +302,8 @@ CPT: dict[str, MethodInfo] = {
         relative_cost=1.6,
         serving_form="adapter",
         paper="Que et al. 2024, D-CPT Law: Domain-specific Continual Pre-Training Scaling Law (arXiv:2406.01375)",
-        differs="One model size, so the law has seven parameters; pilots are a dozen steps of the model itself, and "
-        "only the law of the loss on old data is used (the paper's usage 1, not 2 and 3).",
+        differs="One model size, so the law has seven parameters and the paper's usage 3, which chooses a size, has no "
+        "place; pilots are a dozen steps of the model itself.",
         module="learners.methods.d_cpt_law",
     ),
     "cem": MethodInfo(

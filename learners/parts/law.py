@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-__all__ = ["Law", "Point", "best_share", "fit"]
+__all__ = ["Law", "Point", "best_share", "best_share_of_limited", "fit"]
 
 _HUBER = 1e-3
 _BOUNDS = [(-12.0, 12.0)] * 2 + [(-6.0, 1.5)] * 2 + [(-12.0, 12.0)] * 2 + [(-6.0, 1.5)]
@@ -106,3 +106,14 @@ def best_share(old: Law, *, tokens: float, untouched: float, tolerated: float, s
     """
     kept = [share for share in shares if old.loss(tokens, 1 - share) <= (1 + tolerated) * untouched]
     return max(kept, default=min(shares))
+
+
+def best_share_of_limited(new: Law, *, tokens: float, shares: Sequence[float]) -> float:
+    """The share of new data, all of which is learned, with which it is learned best: usage 2 of the paper.
+
+    Args:
+        new: the law of the loss on new data, in its share.
+        tokens: of new data that there are; the run goes through tokens / share.
+        shares: of new data, that are considered.
+    """
+    return min(shares, key=lambda share: new.loss(tokens / share, share))

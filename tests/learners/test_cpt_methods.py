@@ -16,7 +16,9 @@ import torch
 
 from learners import durable, weights
 from learners.failures import InvalidInput
+from learners.methods import d_cpt_law
 from learners.parts import keep, select
+from learners.parts.law import Point, fit
 from learners.parts.linears import linears
 from learners.parts.memory import ReplayMemory
 from learners.parts.views import text_rows
@@ -284,3 +286,20 @@ def test_pilots_ask_for_more_rehearsal_where_less_loss_is_tolerated_and_say_what
     assert found[0]["new_share"] < found[1]["new_share"] == 1.0
     assert [one["new_share"] for one in found[0]["pilots"]] == [0.5] * 4 + [1.0] * 4
     assert found[0]["loss_before"] < found[0]["pilots"][-1]["loss"]
+
+
+def test_where_little_is_new_pilots_measure_it_and_all_of_it_is_learned_with_what_helps_rehearsed_on_top(
+    base, tmp_path, monkeypatch
+):
+    fitted: list[Point] = []
+    monkeypatch.setattr(d_cpt_law, "fit", lambda points, **options: fitted.extend(points) or fit(points, **options))
+    monkeypatch.setattr(d_cpt_law, "best_share_of_limited", lambda law, *, tokens, shares: min(shares))
+    options = {"pilot_steps": 8, "restarts": 2, "learning_rate": 5e-3, "epochs": 4, "goal": "learn_new"}
+    result, version = train(tmp_path / "new", base, "cpt", "d_cpt_law", TEXTS, pilot_shares=(0.5, 1.0), **options)
+    found = json.loads((version / "memory" / "law.json").read_text())
+    assert [point.share for point in fitted] == [0.5] * 4 + [1.0] * 4
+    assert found["loss_before"] > found["pilots"][-1]["loss"]  # of what is new, which a pilot learns from its like
+    assert [one["new_share"] for one in found["pilots"]] == [0.5] * 4 + [1.0] * 4 and found["new_share"] == 0.5
+    plain = train(tmp_path / "plain", base, "cpt", "d_cpt_law", TEXTS, pilot_shares=(), **options)[0]
+    assert result.records == plain.records and result.replayed_records > plain.replayed_records == 0
+    assert (result.steps, found["tokens"] > 1.5 * plain.tokens) == (plain.steps, True)

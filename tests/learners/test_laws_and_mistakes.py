@@ -5,7 +5,7 @@ import random
 import pytest
 
 from learners.parts import mistakes
-from learners.parts.law import Law, Point, best_share, fit
+from learners.parts.law import Law, Point, best_share, best_share_of_limited, fit
 from learners.parts.penalties import trainable_copy
 from learners.parts.pilot import pilot
 from learners.parts.views import rehearsal_rows
@@ -36,6 +36,21 @@ def test_the_law_of_a_synthetic_lineage_is_found_and_gives_the_right_share():
     grid = [number / 20 for number in range(1, 20)]
     asked = {"tokens": 1e4, "untouched": truth.loss(1e4, 0.5), "tolerated": 0.01, "shares": grid}
     assert best_share(found, **asked) == pytest.approx(best_share(truth, **asked), abs=0.051)
+
+
+def test_of_little_new_data_the_share_is_found_with_which_it_is_learned_best():
+    """All of it is learned: a smaller share means more tokens, of which more are old."""
+    truth = Law((0.3, 7.0, -2.0, 0.0, -0.7, -2.0, -0.3), 1.0)
+    draw, grid = random.Random(0), [number / 20 for number in range(2, 20)]
+    points = [
+        Point(count, share, truth.loss(count, share) * (1 + 0.003 * draw.gauss(0, 1)))
+        for count in (1e3, 2e3, 4e3, 8e3, 1.6e4)
+        for share in (0.1, 0.3, 0.5, 0.7, 0.9)
+    ]
+    found = fit(points, restarts=12, seed=0)
+    best = min(grid, key=lambda share: truth.loss(1e3 / share, share))
+    assert grid[0] < best < grid[-1]
+    assert best_share_of_limited(found, tokens=1e3, shares=grid) == pytest.approx(best, abs=0.051)
 
 
 def test_where_nothing_keeps_the_old_data_the_smallest_share_is_taken():
