@@ -22,6 +22,7 @@ from trl.trainer.kto_config import KTOConfig
 from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference, KTOTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from learners.answers import Answering
 from learners.failures import InvalidInput
 from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
 from learners.together import Together
@@ -70,14 +71,19 @@ class _Judged(Extended):
         for start in range(0, len(dataset), batch_size):
             some = [dataset[index] for index in range(start, min(start + batch_size, len(dataset)))]
             batch = self._prepare_inputs(self._judged(some))  # pyright: ignore
-            found.append(self.compute_ref_log_probs(Together(self.model), batch))  # pyright: ignore
+            found.append(self.compute_ref_log_probs(self._answering(self.model), batch))  # pyright: ignore
         for column, values in zip(self._references, zip(*found, strict=True), strict=True):
             dataset = dataset.add_column(column, torch.cat(values).tolist())
         return dataset
 
     def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """trl's, on a batch that several processes read together."""
-        return super()._stage_loss(Together(model), inputs, *args, **kwargs)
+        return super()._stage_loss(self._answering(model), inputs, *args, **kwargs)
+
+    def _answering(self, model: Any) -> Any:
+        """The model as trl calls it: with trl's own head where that is the faster one, or experts want a loss, too."""
+        trls = torch.cuda.is_available() or self.aux_loss_enabled  # pyright: ignore
+        return Together(model) if trls else Answering(model)
 
     def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
         if joined:

@@ -8,14 +8,27 @@ learns its answer alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["IGNORED", "Said", "asked", "learned", "nats_of", "negative_log_likelihood", "said", "tell_prompts"]
+__all__ = [
+    "IGNORED",
+    "Said",
+    "asked",
+    "by_length",
+    "learned",
+    "nats_of",
+    "negative_log_likelihood",
+    "said",
+    "tell_prompts",
+]
+
+_ROWS_AT_ONCE = 4
+"""Rows of answers that a process reads in one forward pass."""
 
 IGNORED = -100
 """The label of a token that is read and not learned."""
@@ -90,8 +103,38 @@ def said(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> Said:
     labels, counted = rows["labels"][:, 1:], learned(rows)
     places = counted.any(dim=0).nonzero().flatten()
     logits: torch.Tensor = model(**_read(model, rows), logits_to_keep=places, use_cache=False).logits.float()
-    nats = cross_entropy(logits.transpose(1, 2), labels[:, places], reduction="none")
+    targets = labels[:, places]
+    # one row after another: along the middle of a tensor the same numbers take four times as long
+    nats = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
     return Said(nats.new_zeros(labels.shape).index_copy(1, places, nats), counted, logits, places)
+
+
+def by_length(
+    read: Callable[[Mapping[str, torch.Tensor]], torch.Tensor], rows: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """What `read` makes of rows, of which it gets a few of like length at a time.
+
+    The predictions of a whole batch over the vocabulary are gigabytes, most of them padding where one row is long.
+
+    Args:
+        read: see `learners.together.by_rows`; it gets rows without the columns that are padding in all of them.
+        rows: with attention_mask (each rows x tokens).
+    """
+    import torch
+
+    from learners import ranks
+    from learners.together import by_rows
+
+    order = rows["attention_mask"].sum(dim=1).argsort(stable=True)
+    groups = order.split(_ROWS_AT_ONCE * ranks.count())
+    told = [by_rows(read, _without_padding(rows, group)) for group in groups]
+    return torch.cat(told)[order.argsort()]
+
+
+def _without_padding(rows: Mapping[str, torch.Tensor], group: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Some of the rows, without the columns that are padding in all of them."""
+    used = rows["attention_mask"][group].any(dim=0)
+    return {name: value[group][:, used] for name, value in rows.items()}
 
 
 def nats_of(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from learners import ranks
 from learners.parts import tasks
-from learners.parts.likelihood import tell_prompts
+from learners.parts.likelihood import IGNORED, by_length, said
 from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.penalties import RehearsalLikelihood
 from learners.parts.views import PairRow, Row, pair_rows, rehearsal_rows
@@ -37,8 +36,6 @@ __all__ = [
 ]  # fmt: skip
 
 _FILE = "references.jsonl"
-_ROWS_AT_ONCE = 4
-"""Answers that a process reads in one forward pass."""
 
 
 class ReferredPair(PairRow):
@@ -171,44 +168,13 @@ def _scored(sources: Sources, rows: Sequence[PairRow]) -> list[tuple[float, floa
 def answer_nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probability of the chosen and of the rejected answers, in nats, each of as many as there are pairs.
 
-    Rows of like length are read together, a few at a time: the predictions of a whole batch over the vocabulary are
-    gigabytes, most of them padding where one answer is long.
-
     Args:
         batch: input_ids, attention_mask and completion_mask (each 2 pairs x tokens), the chosen answers first.
     """
-    import torch
-
-    from learners.together import by_rows
-
-    rows = {name: batch[name] for name in ("input_ids", "attention_mask", "completion_mask")}
-    order = rows["attention_mask"].sum(dim=1).argsort(stable=True)
-    groups = order.split(_ROWS_AT_ONCE * ranks.count())
-    read = [by_rows(partial(_nats, model), _without_padding(rows, group)) for group in groups]
-    chosen, rejected = torch.cat(read)[order.argsort()].chunk(2)
+    labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, IGNORED)
+    rows = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
+    chosen, rejected = by_length(lambda some: -said(model, some).nats.sum(dim=1), rows).chunk(2)
     return chosen, rejected
-
-
-def _without_padding(rows: Mapping[str, torch.Tensor], group: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Some of the rows, without the columns that are padding in all of them."""
-    used = rows["attention_mask"][group].any(dim=0)
-    return {name: value[group][:, used] for name, value in rows.items()}
-
-
-def _nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Log-probability of each answer (rows)."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    mask = batch["completion_mask"][:, 1:]
-    places = mask.any(dim=0).nonzero().flatten()
-    tell_prompts(model, batch["attention_mask"].bool() & ~batch["completion_mask"].bool())
-    logits: torch.Tensor = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=places, use_cache=False
-    ).logits
-    said = batch["input_ids"][:, 1:][:, places]
-    nats = -cross_entropy(logits.flatten(0, 1).float(), said.flatten(), reduction="none").view_as(said)
-    return torch.where(mask[:, places].bool(), nats, 0.0).sum(dim=1)
 
 
 def shifts_nats(

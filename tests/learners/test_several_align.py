@@ -3,7 +3,7 @@
 import pytest
 
 from tests.learners.runs import OLD, PREFERENCES, steps_taken, train
-from tests.learners.several import apart, forked, prepare
+from tests.learners.several import ROUNDING, apart, forked, prepare
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def test_two_processes_learn_from_a_whole_batch_what_one_does(base, tmp_path, st
     prepare(folder, base, stage, method, records, **SHORT | options)
     alone, version = train(tmp_path / "alone", base, stage, method, records, **SHORT | options)
     assert forked(folder) == [0, 0], (folder / "failure.json").read_text()
-    assert apart(version, folder / "output" / "version") < 1e-4
+    assert apart(version, folder / "output" / "version") < ROUNDING
     assert f'"tokens": {alone.tokens},' in (folder / "output" / "result.json").read_text()
 
 
@@ -39,7 +39,7 @@ def test_processes_that_align_and_were_killed_go_on_from_their_checkpoint(base, 
     assert 0 not in forked(folder, crash="train:halfway")
     assert forked(folder) == [0, 0]
     assert len(steps_taken(folder)) == len(set(steps_taken(folder))) + 1
-    assert apart(version, folder / "output" / "version") < 1e-4
+    assert apart(version, folder / "output" / "version") < ROUNDING
 
 
 def test_rows_that_the_others_are_not_told_of_would_be_noticed(base, tmp_path, monkeypatch):

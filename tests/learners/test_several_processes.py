@@ -3,7 +3,7 @@
 import pytest
 
 from tests.learners.runs import CHATS, TEXTS, steps_taken, text, train
-from tests.learners.several import apart, forked, launched, prepare
+from tests.learners.several import ROUNDING, apart, forked, launched, prepare
 
 SHORT = {"epochs": 3, "batch_size": 3, "checkpoint_steps": 1, "learning_rate": 1e-2}  # 6 steps; of 4 rows, 3 and 1
 UNEVEN = [text(" ".join(["Paris is the capital of France."] * 12)), *TEXTS]
@@ -20,7 +20,7 @@ def test_two_processes_learn_what_one_does(base, tmp_path, stage, method, record
     prepare(folder, base, stage, method, records, **SHORT, **options)
     alone, version = train(tmp_path / "alone", base, stage, method, records, **SHORT, **options)
     assert forked(folder) == [0, 0]
-    assert apart(version, folder / "output" / "version") < 1e-4
+    assert apart(version, folder / "output" / "version") < ROUNDING
     assert f'"tokens": {alone.tokens},' in (folder / "output" / "result.json").read_text()
     assert not (folder / "work" / "process-1").exists()
 
@@ -56,4 +56,4 @@ def test_processes_that_were_killed_go_on_from_their_checkpoint(base, tmp_path):
     assert not (folder / "manifest.json").exists()
     assert launched(folder) == 0, (folder / "worker.log").read_text()[-3000:]
     assert steps_taken(folder) == [1, 2, 3, 3, 4, 5, 6]
-    assert apart(version, folder / "output" / "version") < 1e-4
+    assert apart(version, folder / "output" / "version") < ROUNDING

@@ -5,7 +5,7 @@ import pytest
 from learners import ranks
 from learners.loop import Extended
 from tests.learners.runs import CHATS, TEXTS, text, train
-from tests.learners.several import apart, forked, prepare
+from tests.learners.several import ROUNDING, apart, forked, prepare
 
 pytestmark = pytest.mark.slow
 
@@ -29,14 +29,14 @@ VIEWS = {"rationale_tokens": 0, "epochs": 1}
 ])  # fmt: skip
 def test_two_processes_learn_with_every_term_what_one_does(base, tmp_path, stage, method, records, options):
     alone, version, shared = _both(base, tmp_path, stage, method, records, options)
-    assert apart(version, shared / "version") < 1e-4
+    assert apart(version, shared / "version") < ROUNDING
     assert f'"tokens": {alone.tokens},' in (shared / "result.json").read_text()
 
 
 def test_two_processes_carry_over_what_a_donor_learned_as_one_does(base, tmp_path):
     donor = train(tmp_path / "donor", base, "cpt", "finetune", TEXTS[:2], **SHORT)[1]
     _, version, shared = _both(base, tmp_path, "cpt", "recycle", UNEVEN, {"donor": donor.name})
-    assert apart(version, shared / "version") < 1e-4
+    assert apart(version, shared / "version") < ROUNDING
 
 
 def test_views_that_are_weighed_by_their_tokens_would_be_noticed(base, tmp_path, monkeypatch):
