@@ -53,7 +53,7 @@ class RealWorld(Forgetful):
     def __init__(self, world: Operated, **settings: Any) -> None:
         super().__init__(world)
         for role in ROLES:
-            write_suite(world.layout.suites / f"my-{role}.yaml", known(f"my-{role}", role))
+            write_suite(world.layout.suites / f"my-{role}.jsonl", known(f"my-{role}", role))
         self.jobs.work |= {"training": handled(train), "proving": handled(prove), "measuring": handled(measure)}
         stage = self.context.config.training.forget.model_copy(update=settings)
         self.configure(training={"forget": stage}, gate={"recheck": False, **{f"{role}_loss": 0.5 for role in ROLES}})

@@ -73,7 +73,7 @@ def world(founded: Path, tmp_path: Path, _no_overrides: None) -> Iterator[RealWo
     found = RealWorld(operated)
     for role in ROLES:
         known = suite(f"my-{role}", role, [("known", prompt, answer, "Paris") for prompt, answer in OTHERS])
-        write_suite(operated.layout.suites / f"my-{role}.yaml", known)
+        write_suite(operated.layout.suites / f"my-{role}.jsonl", known)
     found.jobs.work["diagnosing"] = handled(diagnose)
     stage = found.context.config.training.ca.model_copy(update={"learning_rate": 2e-3, "epochs": 12, "batch_size": 4})
     found.configure(training={"ca": stage})
