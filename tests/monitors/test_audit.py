@@ -66,7 +66,7 @@ def world(tmp_path_factory):
     base = tiny_base(folder / "versions")
     _, learned = train(
         folder / "job", base, "cpt", "finetune", [*MEMBERS * 6, *PLANTED],
-        full_weights=True, epochs=12, learning_rate=4e-3, batch_size=8,
+        full_weights=True, epochs=20, learning_rate=2e-3, batch_size=8,
     )  # fmt: skip
     return VersionRef(id="v0", path=base), VersionRef(id="v1", path=learned)
 

@@ -94,7 +94,7 @@ def test_a_version_that_unlearned_with_rehearsal_passes_the_proof(versions, tmp_
 
 @pytest.mark.slow
 def test_a_version_that_was_driven_away_from_the_codes_is_held_for_avoiding_them(versions, tmp_path):
-    far = {"calibrate": False, "cap_nats": 50.0, "strength": 3.0, "epochs": 40, "learning_rate": 2e-3}
+    far = {"calibrate": False, "cap_nats": 50.0, "strength": 10.0, "epochs": 240, "learning_rate": 1e-3}
     found = proof(tmp_path / "proof", versions, unlearned(tmp_path / "v2-far", versions, "grad_diff", **far))
     assert found.exposure is not None and found.exposure.after < 1.5 and found.extraction.said.after == 0
     assert "avoided, which is a trace of them too" in against_(found)
