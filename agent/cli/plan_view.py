@@ -13,8 +13,7 @@ Facts = Mapping[str, Any]
 
 _TOLD: Final = {
     "action", "stage", "method", "settings", "records", "held_out", "held_out_records", "cost_tokens", "predicted_gain",
-    "predicted_loss", "decided_by", "reason", "alternatives", "warnings", "norms",
-    "replay",
+    "predicted_loss", "decided_by", "reason", "alternatives", "warnings", "norms", "replay",
 }  # fmt: skip
 """Keys of a plan that are told in words of their own; any other is shown as it is."""
 

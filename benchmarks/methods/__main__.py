@@ -35,7 +35,7 @@ MOST_USED: dict[Stage, tuple[str, ...]] = {
 """What --quick compares, as far as the table of methods has them."""
 
 QUICK_SETTINGS = {"epochs": 2, "batch_size": 4, "precision": native_dtype()}
-"""Small batches: as many steps as four passes in batches of eight, in half the time; the machine's fast format.
+"""Small batches: as many steps as four passes in batches of eight, in half the time; the fast number format.
 """
 
 
@@ -63,6 +63,7 @@ def main(
 ) -> None:
     """Compare methods on sequences of real tasks; runs that are stored already are not run again."""
     known = _stage(stage)
+    threads = threads or (1 if quick else 2)
     chosen = _methods(known, names, quick=quick)
     given = {**(QUICK_SETTINGS if quick else {}), **options.settings(settings)}
     streams = [stream] if stream else [QUICK_STREAMS[known]] if quick else list(DEFAULT_STREAMS[known])
@@ -77,7 +78,7 @@ def main(
     found = [
         compare(
             setup, [name for name in chosen if names or name not in left_out(setup)], orders or (1 if quick else 3),
-            results.resolve(), threads=threads or (1 if quick else 2), country=country, fresh=fresh, say=console.print,
+            results.resolve(), threads=threads, country=country, fresh=fresh, say=console.print,
             processes=processes or (2 if quick else 1),
         )
         for setup in setups
@@ -85,7 +86,7 @@ def main(
     for comparison in found:
         _tell(comparison, console)
         if comparison.results and publish:
-            _publish(comparison, threads or (1 if quick else 2))
+            _publish(comparison, threads)
         elif comparison.results:
             plots.draw(comparison, results / comparison.setup.name)
     if as_json:

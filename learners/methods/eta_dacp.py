@@ -13,6 +13,8 @@ them the language had 4.12, 2.89 and 3.92 nats (one seed). Hence `part`, after t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -20,6 +22,7 @@ from pydantic import Field
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import select
+from learners.parts.views import Row
 
 __all__ = ["Settings", "compose", "prepare"]
 
@@ -49,25 +52,13 @@ def prepare(sources: Sources) -> Material:
     Raises:
         InvalidInput: the selection holds no text.
     """
-    settings: Settings = sources.settings
-    if settings.keep_share == 1:
-        return sources.material()
-    views = [(record, sources.material([record]).rows[0]) for record in sources.material().records]
-    records, rows = [record for record, _ in views], [row for _, row in views]
-    scores: list[list[float]] = []
-    if settings.score != "diversity":
-        scores.append(select.novelty(sources.model(), rows))  # pyright: ignore[reportArgumentType]
-    if settings.score != "novelty":
-        scores.append(select.diversity(rows))  # pyright: ignore[reportArgumentType]
-    best = select.chosen(
-        records,
-        select.combined(*scores),
-        settings.keep_share,
-        sampling=settings.sampling,
-        seed=sources.seed,
-        part=settings.part,
-    )
-    return sources.material(best)
+    return select.best(sources, partial(_scores, sources))
+
+
+def _scores(sources: Sources, rows: Sequence[Row]) -> list[list[float]]:
+    wanted = sources.settings.score
+    novelty = [select.novelty(sources.model(), rows)] if wanted != "diversity" else []
+    return novelty + ([select.diversity(rows)] if wanted != "novelty" else [])
 
 
 def compose(run: Run) -> Recipe:

@@ -10,6 +10,9 @@ further from what the model knew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from pydantic import Field
 
 from learners.failures import InvalidInput
@@ -47,24 +50,13 @@ def prepare(sources: Sources) -> Material:
     Raises:
         InvalidInput: the selection holds no record that describes a task, or none to learn.
     """
-    settings: Settings = sources.settings
-    if settings.keep_share == 1:
-        return sources.material()
-    views = [(record, sources.material([record]).rows[0]) for record in sources.material().records]
-    records, rows = [record for record, _ in views], [row for _, row in views]
+    return select.best(sources, partial(_scores, sources))
+
+
+def _scores(sources: Sources, rows: Sequence[Row]) -> list[list[float]]:
     model = sources.model()
-    scores = [select.similarity(model, rows, _task(sources))]  # pyright: ignore[reportArgumentType]
-    if settings.combine:
-        scores += [select.novelty(model, rows), select.diversity(rows)]  # pyright: ignore[reportArgumentType]
-    best = select.chosen(
-        records,
-        select.combined(*scores),
-        settings.keep_share,
-        sampling=settings.sampling,
-        seed=sources.seed,
-        part=settings.part,
-    )
-    return sources.material(best)
+    scores = [select.similarity(model, rows, _task(sources))]
+    return scores + ([select.novelty(model, rows), select.diversity(rows)] if sources.settings.combine else [])
 
 
 def _task(sources: Sources) -> list[Row]:

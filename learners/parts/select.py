@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from learners.parts.views import Row
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Part", "Sampling", "chosen", "combined", "diversity", "embedded", "novelty", "similarity"]
+    from learners.methods.contract import Material, Sources
+
+__all__ = ["Part", "Sampling", "best", "chosen", "combined", "diversity", "embedded", "novelty", "similarity"]
 
 Sampling = Literal["hard", "soft"]
 Part = Literal["top", "bottom", "median", "random"]
@@ -98,6 +100,24 @@ def _quantiles(values: Sequence[float]) -> list[float]:
     for rank, index in enumerate(order):
         ranks[index] = rank / max(1, len(values) - 1)
     return ranks
+
+
+def best(sources: Sources, scored: Callable[[Sequence[Row]], Sequence[Sequence[float]]]) -> Material:
+    """The material of the records that score best, each by its first row; of all of them where all are kept.
+
+    Args:
+        sources: whose settings have keep_share, sampling and part.
+        scored: rows -> some scores of each of them, which are combined.
+    """
+    settings = sources.settings
+    if settings.keep_share == 1:
+        return sources.material()
+    views = [(record, sources.material([record]).rows[0]) for record in sources.material().records]
+    records, rows = [record for record, _ in views], [row for _, row in views]
+    scores = combined(*scored(rows))  # pyright: ignore[reportArgumentType]
+    return sources.material(chosen(
+        records, scores, settings.keep_share, sampling=settings.sampling, seed=sources.seed, part=settings.part
+    ))  # fmt: skip
 
 
 def chosen(
