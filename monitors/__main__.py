@@ -13,6 +13,7 @@ HANDLERS = {
     "intake": "monitors.intake:intake",
     "audit": "monitors.audit:audit",
     "prove": "monitors.forgetting:prove",
+    "relearn": "monitors.relearning:relearn",
 }
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Requests and answers of the measuring worker (`python -m monitors JOB_DIR`). Imports no torch.
 
-The folder protocol is `learners.job`'s. The jobs `intake`, `audit` and `prove` have modules of their own: `intake_job`,
-`audit_job` and `forgetting_job`.
+The folder protocol is `learners.job`'s. The jobs `intake`, `audit`, `prove` and `relearn` have modules of their own:
+`intake_job`, `audit_job`, `forgetting_job` and `relearned`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Owns which three stored scores the metric `recovery` is given on a line of versi
 `monitors.chain` for every suite of the matrix.
 
 Source: Cossu et al. 2022 (arXiv:2205.09357), who judge forgetting after light tuning, for what comes back quickly was
-not gone. They tune k steps on the task; here nothing is trained for the question: k counts the updates that cld made
+not gone. They tune k steps on the task (`monitors.relearned` does); here nothing is trained: k counts the updates made
 since, and whether they rehearsed the suite's skill is theirs to say. So a low number says nothing of a suite that no
 later update was about, and a high one that little was gone.
 """

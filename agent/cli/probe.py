@@ -1,4 +1,4 @@
-"""`cld probe run|list|matrix|hidden`: what is measured, what every promoted version scored, and what one hides."""
+"""`cld probe run|list|matrix|hidden|relearn`: what is measured, what every version scored, what one hides or lost."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ Versions = Annotated[int, typer.Option("--limit", min=1, help="Most versions sho
 Engine = Annotated[str | None, typer.Option(help="Engine setting, by digest; else the newest measured version's.")]
 Version = Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Id of a version; else the one that serves.")]
 Asked = Annotated[str, typer.Argument(metavar="SUITE", help="Name of a suite, as in [probes] suites.")]
+Steps = Annotated[int, typer.Option(min=1, max=1000, help="Steps of training, each on four items.")]
+Since = Annotated[str | None, typer.Option(metavar="VERSION", help="The earlier version; else the parent.")]
 Profile = Annotated[str | None, typer.Option(help="A ready-made set of suites: trace.")]
 
 
@@ -30,6 +32,7 @@ def group() -> typer.Typer:
     app.command("list")(list_suites)
     app.command()(matrix)
     app.command()(hidden)
+    app.command()(relearn)
     return app
 
 
@@ -98,3 +101,24 @@ def hidden(
     from agent.cli import hidden_view
 
     hidden_view.run(here(context), suite, version, why=why, dry_run=dry_run, as_json=as_json)
+
+
+def relearn(
+    context: typer.Context,
+    suite: Asked,
+    version: Version = None,
+    since: Since = None,
+    steps: Steps = 20,
+    why: Why = "an operator asked",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Train a few steps on half of a suite and ask the other half, to tell what comes back at once from what is gone.
+
+    What is trained is thrown away. The initial version takes the same steps, for what it gains in them was learned and
+    not remembered. The daemon measures what is not measured yet, when no cycle works.
+    """
+    from agent.cli import relearn_view
+
+    asked = relearn_view.Words(suite, version, since, steps)
+    relearn_view.run(here(context), asked, why=why, dry_run=dry_run, as_json=as_json)

@@ -15,11 +15,14 @@ from agent.history.diff import line as ancestors
 from agent.measured import target_suite_name
 from agent.store import Session, cycles, deployment, measurements, versions
 from agent.store.versions import Version
-from monitors import hidden
+from monitors import hidden, relearned
 from monitors.chain import Chain, Drift, Link, RoleChange, chain, drift, role_deltas
 from monitors.matrix import SuiteRow, VersionMatrix, version_matrix
 
 __all__ = ["MatrixReport", "report"]
+
+_NOT_AS_ASKED = (hidden.ENDING, relearned.ENDING)
+"""Endings of suites that were asked in disguise, or of a version that was trained on for the question."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def report(
 def _matrix(tx: Session, anchor: str | None, engine: str | None) -> VersionMatrix:
     promoted = {move.version for move in deployment.history(tx, limit=100_000)} | ({anchor} if anchor else set())
     ids = [row.id for row in reversed(versions.listing(tx)) if row.id in promoted]
-    scores = [score for score in measurements.scores(tx, ids) if not score.suite.endswith(hidden.ENDING)]
+    scores = [score for score in measurements.scores(tx, ids) if not score.suite.endswith(_NOT_AS_ASKED)]
     matrix = version_matrix(scores, ids, engine)
     if engine is not None:
         _require("was measured under engine setting", engine, matrix.engines)

@@ -21,7 +21,7 @@ from monitors.measure import key
 from monitors.probes.harness_suite import HarnessSuite
 from monitors.probes.suites import Suite, load_suite
 
-__all__ = ["HiddenReport", "compared", "report", "suite_of"]
+__all__ = ["HiddenReport", "compared", "plain_suite", "report", "suite_of"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,12 @@ class HiddenReport:
 
 
 def suite_of(layout: Layout, config: Config, name: str) -> Suite:
-    """A suite in all disguises, by the name of the plain one.
+    """A suite in all disguises, by the name of the plain one. Raises as `plain_suite`."""
+    return disguised(plain_suite(layout, config, name))
+
+
+def plain_suite(layout: Layout, config: Config, name: str) -> Suite:
+    """A suite by its name.
 
     Raises:
         NotFound: there is no such suite. Refused: its questions are not cld's own.
@@ -60,7 +65,7 @@ def suite_of(layout: Layout, config: Config, name: str) -> Suite:
         raise Refused(
             f"{name!r} is a task of lm-evaluation-harness, which asks its questions itself: name another suite"
         )
-    return disguised(suite)
+    return suite
 
 
 def compared(tx: Session, version_id: str) -> list[str]:

@@ -13,13 +13,14 @@ from agent.context import Context
 from agent.errors import StoreError, exit_code
 from agent.history.diff import line
 from agent.operators.commands import refuse
-from agent.probing import hidden, profiles
+from agent.probing import hidden, profiles, relearn
 from agent.steps.diagnosing import read_measurements
 from agent.store import commands, control, cycles, deployment, measurements, versions
 from agent.store.commands import Command
 from monitors.job import MeasureSpec
 from monitors.probes.judges import agreements, sentence
 from monitors.probes.suites import load_suite, write_suite
+from monitors.relearned import RelearnSpec
 
 __all__ = ["advance"]
 
@@ -51,10 +52,12 @@ def _measure(context: Context, asked: Command, serving: str) -> bool:
     job_id = f"sweep-{asked.id}"
     target = str(asked.args.get("target") or serving)
 
-    def build(folder: Path) -> MeasureSpec:
-        return _order(context, asked, target, folder)
+    kind, order = ("relearn", _relearned) if "relearn" in asked.args else ("measure", _order)
 
-    if context.jobs.ensure(job_id, "monitors", "measure", build, cycle=None, step="sweep") is None:
+    def build(folder: Path) -> MeasureSpec | RelearnSpec:
+        return order(context, asked, target, folder)
+
+    if context.jobs.ensure(job_id, "monitors", kind, build, cycle=None, step="sweep") is None:
         return False
     rows = read_measurements(context.layout.job(job_id) / "output" / "measurements.jsonl")
     with context.store.write() as tx:
@@ -102,6 +105,16 @@ def _disguised(context: Context, name: str, target: str, folder: Path) -> Measur
         engine=engine,
         skip=measured.measured_keys(context, wanted, [suite], engine.digest()),
     )
+
+
+def _relearned(context: Context, asked: Command, target: str, folder: Path) -> RelearnSpec:
+    """A suite on a version and earlier ones, and again after some steps of training on half of it."""
+    args, layout, config = asked.args, context.layout, context.config
+    with context.store.read() as tx:
+        wanted = relearn.asked_of(
+            tx, layout, config, str(args["relearn"]), target, args.get("since"), int(args["steps"])
+        )
+        return relearn.order(tx, layout, config, wanted, folder)
 
 
 def _learned(context: Context, version: str) -> list[Path]:

@@ -122,6 +122,11 @@ class Probe(BaseModel, ABC, frozen=True):
         return 0.0
 
     @property
+    def solution(self) -> str | None:
+        """The right answer in words, as it would be taught; None where the item knows none."""
+        return None
+
+    @property
     def entry(self) -> Entry:
         """This probe in its suite's list of items."""
         return Entry(self.id, self.slice, self.chance, self.question)

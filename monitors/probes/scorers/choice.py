@@ -40,6 +40,11 @@ class Choice(Probe, frozen=True):
         """One of the choices is right."""
         return 1 / len(self.choices)
 
+    @property
+    def solution(self) -> str:
+        """The right choice."""
+        return self.choices[self.answer]
+
     def continuations(self) -> tuple[str, ...]:
         """Every choice, in order."""
         return self.choices

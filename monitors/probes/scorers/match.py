@@ -53,6 +53,11 @@ class Match(Probe, frozen=True):
                 raise ValueError(f"answer {answer!r} is no valid pattern: {problem}")
         return self
 
+    @property
+    def solution(self) -> str | None:
+        """The first expected answer; a pattern is none."""
+        return None if self.mode == "regex" else self.answer[0]
+
     def score(self, answers: Answers) -> Score:
         """Compare with each expected answer."""
         matches = _MODES[self.mode]

@@ -32,6 +32,11 @@ class Perplexity(Probe, frozen=True):
         """The passage, for people."""
         return self.passage
 
+    @property
+    def solution(self) -> str:
+        """The passage."""
+        return self.passage
+
     def continuations(self) -> tuple[str, ...]:
         """The passage."""
         return (self.passage,)

@@ -30,6 +30,7 @@ class Worker:
     folder: Path
     fails: bool = False
     specs: list[Any] = field(default_factory=list[Any])
+    kinds: list[str] = field(default_factory=list[str])
     looks: int = 0
 
     def ensure(self, job_id: str, package: str, kind: str, build: Any, **_: Any) -> Mapping[str, Any] | None:
@@ -41,6 +42,7 @@ class Worker:
         if not self.specs:
             job.mkdir(parents=True)
             self.specs.append(build(job))
+            self.kinds.append(kind)
             return None
         (job / "output").mkdir(exist_ok=True)
         rows = [Measurement(version="v0", suite="general", suite_digest="d", role="general", probe=f"p{n}", slice="s",
@@ -143,6 +145,20 @@ def test_a_sweep_measures_the_version_that_was_named(operated: Operated):
     worker, _ = Worker(operated.layout.jobs), asked(operated, target="v1")
     turn(context(operated, worker))
     assert [version.id for version in worker.specs[0].versions] == ["v1"]
+
+
+def test_what_a_few_steps_bring_back_is_a_job_of_its_own(operated: Operated):
+    operated.publish("v1", "v0")
+    operated.publish("v2", "v1")
+    worker = Worker(operated.layout.jobs)
+    with operated.store.write() as tx:
+        rows.submit(tx, "probe_run", {"relearn": "general", "target": "v2", "since": "v1", "steps": 7}, "ada")
+    turn(context(operated, worker))
+    (spec,) = worker.specs
+    assert worker.kinds == ["relearn"] and spec.steps == 7
+    assert [version.id for version in spec.versions] == ["v2", "v1", "v0"]
+    assert [version.id for version in spec.tuned] == ["v2", "v0"]
+    assert spec.suite.is_relative_to(operated.layout.jobs)
 
 
 def test_a_profile_measures_what_it_lacks_of_the_version_and_the_initial_model(operated: Operated):
