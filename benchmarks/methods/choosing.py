@@ -66,7 +66,7 @@ def _by_kind(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison])
             teaching = [row for row in able if row.method in known and kind in known[row.method].information_kinds]
             if teaching:
                 names = ", ".join(f"`{row.method}` ({row.forgetting:+.3f})" for row in teaching[:3])
-                rows.append((kind, found.setup.stage, f"{found.setup.stream}, {found.setup.items} items", names))
+                rows.append((kind, found.setup.stage, found.setup.title, names))
     head = "## By what is to be learned\n\nThose that keep up and forget least, with what they forgot.\n\n"
     return head + _grid(("information", "stage", "tasks", "measured best"), rows)
 
@@ -87,7 +87,7 @@ def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
     tests = found.setup.test_items * len(found.results[0].tasks)
     setup = found.setup
     head = (
-        f"## Measured: stage {setup.stage}, {setup.stream}, {setup.items} items\n\n{described(setup)} A mean over "
+        f"## Measured: stage {setup.stage}, {setup.title}\n\n{described(setup)} A mean over "
         f"{tests} items has a standard error of up to {0.5 / sqrt(tests):.2f}: smaller differences say little.\n\n"
     )
     columns = ("method", "keeps up", "learning accuracy", "forgetting", "time, plain = 1", "needs", "served as")

@@ -52,7 +52,7 @@ def section(found: Comparison, command: str, plots: Sequence[str]) -> str:
     lines += ["| " + " | ".join(cells) + " |" for cells in _rows(found)]
     failures = [f"- `{method}`, order {order}: {why}" for (method, order), why in sorted(found.failed.items())]
     parts = [
-        f"## Methods, stage {found.setup.stage}: {found.setup.stream}, {found.setup.items} items",
+        f"## Methods, stage {found.setup.stage}: {found.setup.title}",
         f"`{command}`",
         f"{described(found.setup)} {_LEGEND} {_machine(found)}".rstrip(),
         "\n".join(lines),

@@ -55,6 +55,12 @@ class Setup(_Frozen):
         """The settings of every method."""
         return {key: value for key, value in self.settings.items() if "." not in key}
 
+    @property
+    def title(self) -> str:
+        """It in a few words, for headings: stream, items, and the number format where one was asked for."""
+        told = [self.stream, f"{self.items} items", str(self.settings.get("precision", ""))]
+        return ", ".join(word for word in told if word)
+
     def settings_of(self, method: str) -> dict[str, Any]:
         """What a method is told: what all are, and over it what is for it alone."""
         own = {key.partition(".")[2]: value for key, value in self.settings.items() if key.startswith(f"{method}.")}
