@@ -36,6 +36,7 @@ def test_a_model_changes_its_mind_and_is_read_after_every_update(bare, base, tmp
     assert set(result.alignment.before) == set(result.alignment.after) == set(alignment.SUITES)
 
 
+@pytest.mark.slow
 def test_the_base_model_is_read_from_the_run_that_measured_it(bare, base, tmp_path, monkeypatch):
     seen = []
     read, scores = pair_readings._read, Lab.scores
@@ -51,6 +52,7 @@ def test_the_base_model_is_read_from_the_run_that_measured_it(bare, base, tmp_pa
     assert result.alignment.before == bare.alignment.before == bare.alignment.after
 
 
+@pytest.mark.slow
 def test_the_upper_reference_is_not_trained_on_what_is_revised(bare, base, tmp_path, monkeypatch):
     trained = []
     learn = Lab.learn

@@ -33,18 +33,21 @@ def test_each_task_is_learned_from_the_version_before_with_its_memory(shared, ba
     assert {"task1510", "sst2"} <= {item.record.source for item in remembered}
 
 
+@pytest.mark.slow
 def test_what_a_training_cost_is_kept(shared, base, tmp_path):
     (learned,) = run(base, tmp_path / "run", setup=BRIEF).learned
     assert learned.tokens > 0 and learned.seconds > 0 and learned.peak_memory_bytes > 2**20
     assert learned.trainable_parameters == 2 * 16 * (4 * (64 + 64) + 3 * (64 + 128))  # rank 16 on both layers
 
 
+@pytest.mark.slow
 def test_a_finished_run_frees_its_versions_and_keeps_its_scores(shared, base, tmp_path):
     result = run(base, tmp_path / "run", setup=BRIEF)
     assert not (tmp_path / "run" / "versions").exists() and base.is_dir()
     assert RunResult.model_validate_json((tmp_path / "run" / one_run.RESULT).read_bytes()) == result
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_trains_nothing_twice(shared, base, tmp_path, monkeypatch):
     monkeypatch.setattr(lab.Lab, "clear", lambda self: None)
     first = run(base, tmp_path / "run", setup=BRIEF)
@@ -62,6 +65,7 @@ def test_the_base_model_alone_is_the_lower_reference(shared, base, tmp_path):
     assert average_accuracy(ScoreMatrix(result.scores)) < 0.5
 
 
+@pytest.mark.slow
 def test_all_tasks_at_once_are_the_upper_reference(shared, base, tmp_path):
     result = run(base, tmp_path / "run", MULTI_TASK)
     assert len(result.learned) == 1 and result.scores[1] == (None, None)

@@ -64,6 +64,7 @@ def _short_answers(monkeypatch):
     monkeypatch.setattr(rule_tasks, "_ROOM_TOKENS", 8)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_short_answers")
 def test_each_update_is_paid_by_its_own_rule_and_scored_by_the_models_own_answers(shared, base, tmp_path, monkeypatch):
     seen = []
@@ -76,6 +77,7 @@ def test_each_update_is_paid_by_its_own_rule_and_scored_by_the_models_own_answer
     assert alignment_section([result]).startswith("ACC in the table above is the share of the model's own")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_short_answers")
 def test_a_method_of_pairs_gets_no_reward(shared, base, tmp_path):
     result = one_run.run(Run(setup=SETUP, method="dpo", order=1, base=base), tmp_path / "dpo-order1")

@@ -39,6 +39,7 @@ def test_too_few_articles_are_refused(shared):
         passages(9, 3, seed=0)
 
 
+@pytest.mark.slow
 def test_every_passage_is_measured_before_and_after_every_update(shared, base, tmp_path, monkeypatch):
     learned = passages(2, 3, seed=0)
     settings = {"epochs": 12, "learning_rate": 3e-3}

@@ -41,6 +41,7 @@ def laps(shared, base, folder, stage, *contenders):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["cit", "cpt"])
 def test_our_trainer_and_plain_trl_do_the_same_work_on_the_same_batches(shared, base, tmp_path, stage):
     ours, theirs = laps(shared, base, tmp_path, stage, "cld_float32", "trl_matched")

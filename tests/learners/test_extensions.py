@@ -36,6 +36,7 @@ def pool(base, tmp_path_factory):
 CAPITALS = [text(f"Paris and Rome and {place} are cities with bees and dogs.") for place in ("Lima", "Oslo")]
 
 
+@pytest.mark.slow
 def test_a_k_adapter_learns_and_forgets_less(base, adapted, tmp_path):
     plain = train(tmp_path / "plain", base, "cpt", "finetune", TEXTS, **RECIPE)[1]
     assert loss(adapted, TEXTS) < loss(base, TEXTS) - 0.5
@@ -49,6 +50,7 @@ def test_the_blocks_of_a_k_adapter_tap_the_lower_layers(layers, blocks, tapped):
     assert _tapped(layers, blocks) == tapped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adapted", "pool"])
 def test_an_extension_taken_off_leaves_its_base_bit_for_bit(base, request, kind):
     found = request.getfixturevalue(kind)
@@ -145,6 +147,7 @@ def test_with_its_task_named_a_request_finds_all_that_was_learned_for_it(pool):
         assert second.model(**inputs).logits.equal(first.model(**inputs).logits)
 
 
+@pytest.mark.slow
 def test_without_teacher_forcing_earlier_prompts_drift(pool, tmp_path):
     options = RECIPE | {"learning_rate": 2e-2, "pairs": 6, "chosen": 2, "teacher_forcing": False}
     loose = train(tmp_path / "loose", pool[0], "cpt", "prompt_pool", TEXTS[:2], version="v2", **options)[1]

@@ -13,6 +13,7 @@ from tests.learners.runs import CHATS, tensors, train
 RECIPE = {"epochs": 2, "batch_size": 2, "replay_share": 0.5}
 
 
+@pytest.mark.slow
 def test_terms_and_stage_teach_what_their_sum_does(base, tmp_path, monkeypatch):
     apart, version = train(tmp_path / "apart", base, "cit", "replay", CHATS, **RECIPE)
     monkeypatch.setattr(Extended, "_taken", lambda self, term: term)
@@ -22,6 +23,7 @@ def test_terms_and_stage_teach_what_their_sum_does(base, tmp_path, monkeypatch):
     assert all(torch.allclose(ours[name], value, atol=1e-4) for name, value in theirs.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [False, True])
 def test_nothing_that_a_term_read_is_held_while_the_stage_reads(base, tmp_path, monkeypatch, held):
     """Where it were, its graph would be found."""

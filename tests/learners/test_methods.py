@@ -114,27 +114,32 @@ def brief(base, tmp_path_factory):
     return train(tmp_path_factory.mktemp("jobs") / "brief", base, "cit", "finetune", CHATS, **BRIEF)[1]
 
 
+@pytest.mark.slow
 def test_a_replay_share_of_zero_is_plain_fine_tuning_bit_for_bit(base, brief, tmp_path):
     assert same(brief, train(tmp_path / "share-zero", base, "cit", "replay", CHATS, replay_share=0, **BRIEF)[1])
 
 
+@pytest.mark.slow
 def test_a_penalty_of_zero_is_plain_fine_tuning_bit_for_bit(base, brief, tmp_path):
     options = BRIEF | {"penalty_weight": 0, "fisher_rows": 2}
     assert same(brief, train(tmp_path / "penalty-zero", base, "cit", "ewc", CHATS, **options)[1])
 
 
+@pytest.mark.slow
 def test_replay_keeps_what_plain_fine_tuning_forgets(base, plain, tmp_path):
     kept = train(tmp_path / "kept", base, "cit", "replay", CHATS, **RECIPE)[1]
     assert correct(plain, KNOWN) < 0.6
     assert correct(kept, KNOWN) > 0.85
 
 
+@pytest.mark.slow
 def test_ewc_drifts_less_than_plain_fine_tuning_and_keeps_its_fisher(base, plain, tmp_path):
     held = train(tmp_path / "held", base, "cit", "ewc", CHATS, **RECIPE)[1]
     assert correct(held, KNOWN) > correct(plain, KNOWN)
     assert (held / "memory" / "fisher.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_fisher_is_inherited_and_merged(base, tmp_path):
     first = train(tmp_path / "first", base, "cit", "ewc", CHATS[:2], epochs=1)[1]
     second = train(tmp_path / "second", first, "cit", "ewc", CHATS[2:], epochs=1)[1]
@@ -149,6 +154,7 @@ def test_what_a_method_does_after_a_step_is_what_is_saved(base, tmp_path, monkey
     assert same(frozen, untouched)
 
 
+@pytest.mark.slow
 def test_preferences_move_the_margin_and_rehearsal_keeps_the_rest(base, tmp_path):
     options = {"learning_rate": 3e-3, "epochs": 20}
     aligned = train(tmp_path / "aligned", base, "ca", "dpo_replay", PREFERENCES, **options)[1]

@@ -65,6 +65,7 @@ def test_where_everything_is_retired_no_likelihood_is_asked_for(model, tokenizer
     assert losses[0] == losses[1] > 0
 
 
+@pytest.mark.slow
 def test_a_norm_teaches_what_to_say_and_not_only_what_to_avoid(base, tmp_path):
     """DPO alone widens the margin; both answers may become less likely by it."""
     said = {

@@ -45,6 +45,7 @@ def last(version, said):
         return loaded.model(**loaded.tokenizer(said, return_tensors="pt")).logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["progressive", "own"])
 def test_after_a_second_task_the_first_is_answered_bit_for_bit_as_before(chain, kind):
     first, second, result = chain(kind)
