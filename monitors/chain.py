@@ -14,17 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
-from monitors.gate.bounds import Interval, is_binary
+from monitors.gate.bounds import TWO_SIDED_95, is_binary
 from monitors.gate.deltas import DELTAS
 from monitors.matrix import SuiteRow, VersionMatrix
 from monitors.metrics import METRICS, Reading, ScoreMatrix, summary
 from monitors.recovering import Comeback, comeback
 
 __all__ = ["Chain", "ChainReading", "Drift", "Link", "RoleChange", "chain", "drift", "role_deltas"]
-
-_TWO_SIDED_95: Final = Interval(confidence=0.975, resamples=2000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +58,13 @@ def drift(matrix: VersionMatrix, line: Sequence[str], anchor: str | None) -> lis
 def _drift(row: SuiteRow, since: Sequence[str], anchor: str | None) -> Drift:
     steps = [step for old, new in pairwise(since) if (step := row.change(new, old)) is not None]
     worst = min(steps, default=None)
-    back = comeback(row, since, _TWO_SIDED_95)
+    back = comeback(row, since, TWO_SIDED_95)
     newest = since[-1]
     changes = row.changes(newest, anchor) if anchor is not None and anchor != newest else ()
     if not changes:
         return Drift(row.suite, worst_step=worst, comeback=back)
     binary = anchor is not None and is_binary(row.cell(newest).scores, row.cell(anchor).scores)
-    low, high = _TWO_SIDED_95.of([changes], row.suite, binary=binary)
+    low, high = TWO_SIDED_95.of([changes], row.suite, binary=binary)
     return Drift(row.suite, sum(changes) / len(changes), low, high, worst, back)
 
 

@@ -19,7 +19,7 @@ from statistics import mean
 from pydantic import BaseModel, ConfigDict, Field
 
 from learners.records import Record, record_id
-from monitors.gate.bounds import Interval, is_binary
+from monitors.gate.bounds import TWO_SIDED_95, is_binary
 from monitors.job import EngineSettings, VersionRef
 from monitors.metrics import recovery
 from monitors.probes.probe import Probe
@@ -32,7 +32,6 @@ BATCH = 4
 """Lessons in a step."""
 
 _LEAST_ITEMS = 4
-_TWO_SIDED_95 = Interval(confidence=0.975, resamples=2000)
 
 
 class RelearnSpec(BaseModel):
@@ -147,7 +146,7 @@ def told(
 
     before, forgotten, learned = of(as_is, since), of(as_is, version), of(after, version)
     changes = [new - old for new, old in zip(forgotten, before, strict=True)]
-    bounds = _TWO_SIDED_95.of([changes], f"{version}:{since}", binary=is_binary(before, forgotten))
+    bounds = TWO_SIDED_95.of([changes], f"{version}:{since}", binary=is_binary(before, forgotten))
     return Relearned(
         items=len(asked),
         before=mean(before),

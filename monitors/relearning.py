@@ -17,7 +17,7 @@ from learners.job import Stage, TrainSpec
 from learners.records import write_records
 from learners.versions import read_version
 from monitors.job import MeasureResult, VersionRef
-from monitors.measure import measure_suites
+from monitors.measure import key, measure_suites
 from monitors.probes.suites import Suite, SuiteError, load_suite
 from monitors.relearned import BATCH, ENDING, RelearnSpec, asked_again, lessons
 
@@ -44,7 +44,7 @@ def relearn(spec: dict[str, Any], job: Job) -> MeasureResult:
     asked = RelearnSpec.model_validate(spec)
     suite, again = _suites(asked)
     rows = measure_suites(job, asked.versions, [suite], asked.engine, asked.skip)
-    for version in asked.tuned:
+    for version in _unanswered(asked, again):
         tuned = VersionRef(id=version.id, path=_tuned(asked, version, suite, job))
         rows = measure_suites(job, [tuned], [again], asked.engine, asked.skip)
     return MeasureResult(measured=len(rows), seconds=time.monotonic() - started)
@@ -56,6 +56,12 @@ def _suites(asked: RelearnSpec) -> tuple[Suite, Suite]:
         return suite, asked_again(suite, asked.steps)
     except SuiteError as error:
         raise InvalidInput(str(error)) from error
+
+
+def _unanswered(asked: RelearnSpec, again: Suite) -> list[VersionRef]:
+    """The versions that have to be trained: those of which an answer after the steps is not stored yet."""
+    wanted = {one.id: {key(one.id, again.suite, probe.id) for probe in again.items} for one in asked.tuned}
+    return [one for one in asked.tuned if not wanted[one.id] <= asked.skip]
 
 
 def _tuned(asked: RelearnSpec, version: VersionRef, suite: Suite, job: Job) -> Path:

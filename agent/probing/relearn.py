@@ -18,9 +18,9 @@ from agent.history.diff import line
 from agent.probing import hidden
 from agent.root.layout import Layout
 from agent.store import Session, measurements, versions
-from monitors.job import Measurement, VersionRef
+from monitors.job import Measurement
 from monitors.measure import key
-from monitors.probes.suites import Suite, SuiteError, copy_suite
+from monitors.probes.suites import Suite, SuiteError, write_suite
 from monitors.relearned import Relearned, RelearnSpec, asked_again, told
 
 __all__ = ["Asked", "RelearnReport", "asked_of", "order", "report"]
@@ -101,7 +101,7 @@ def asked_of(
     suite = hidden.plain_suite(layout, config, name)
     ancestors = [one.id for one in line(tx, versions.get(tx, version_id))][1:]
     if not ancestors:
-        raise Refused(f"{version_id} is the initial version: it lost nothing; name a later one (`cld version list`)")
+        raise Refused(f"{version_id} is the initial version: it lost nothing; name a later one (`cld history list`)")
     if since is not None and versions.get(tx, since).id not in ancestors:
         raise Refused(
             f"{version_id} does not come from {since}; it comes from {', '.join(ancestors)}: name one of them"
@@ -115,13 +115,14 @@ def asked_of(
 
 
 def order(tx: Session, layout: Layout, config: Config, asked: Asked, folder: Path) -> RelearnSpec:
-    """The job that measures what is not stored; the suite is copied into its folder."""
-    copies = folder / "suites"
-    copies.mkdir(exist_ok=True)
+    """The job that measures what is not stored; the suite is written into its folder, as it was read."""
+    file = folder / "suites" / f"{asked.suite.suite}.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    write_suite(file, asked.suite)
     return RelearnSpec(
-        versions=tuple(_reference(layout, one) for one in asked.versions),
-        tuned=tuple(_reference(layout, one) for one in asked.tuned),
-        suite=copy_suite(measured.suite_file(layout, asked.suite.suite), copies),
+        versions=tuple(measured.reference(layout, one) for one in asked.versions),
+        tuned=tuple(measured.reference(layout, one) for one in asked.tuned),
+        suite=file,
         steps=asked.steps,
         engine=measured.engine_settings(config),
         skip=frozenset(key(row.version, row.suite, row.probe) for row in _stored(tx, config, asked)),
@@ -140,10 +141,6 @@ def report(
         asked.version, asked.since, asked.initial,
     ) if not open_ else None  # fmt: skip
     return RelearnReport(name, steps, asked.version, asked.since, asked.initial, len(open_), found)
-
-
-def _reference(layout: Layout, version_id: str) -> VersionRef:
-    return measured.reference(layout, version_id)
 
 
 def _stored(tx: Session, config: Config, asked: Asked) -> list[Measurement]:

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from monitors.metrics import bootstrap_interval
 
-__all__ = ["Interval", "Test", "exact_mcnemar", "is_binary", "no_closer", "score_bounds"]
+__all__ = ["TWO_SIDED_95", "Interval", "Test", "exact_mcnemar", "is_binary", "no_closer", "score_bounds"]
 
 Test = Literal["mcnemar", "bootstrap"]
 
@@ -57,6 +57,10 @@ class Interval(BaseModel):
     def quantile(self) -> float:
         """The normal quantile of `confidence`."""
         return NormalDist().inv_cdf(self.confidence)
+
+
+TWO_SIDED_95: Final = Interval(confidence=0.975, resamples=2000)
+"""The 95 % interval that people read; the gate's own bounds are configured."""
 
 
 def no_closer(bounds: tuple[float, float], estimate: float, floors: Sequence[float]) -> tuple[float, float]:

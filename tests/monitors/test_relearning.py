@@ -161,6 +161,17 @@ def test_what_is_stored_is_not_measured_again(forgetful, tmp_path):
     assert {(row.version, row.suite) for row in rows} == {("v2", "mine-relearned")} and len(rows) == 32
 
 
+def test_a_version_whose_answers_are_stored_is_not_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("learners.training.train", lambda *_: pytest.fail("trained again"))
+    write_suite(tmp_path / "mine.jsonl", SUITE)
+    initial = VersionRef(id="v0", path=tmp_path / "v0")
+    stored = frozenset(
+        key("v0", suite.suite, probe.id) for suite in (SUITE, asked_again(SUITE, 1)) for probe in suite.items
+    )
+    spec = RelearnSpec(versions=(initial,), tuned=(initial,), suite=tmp_path / "mine.jsonl", steps=1, skip=stored)
+    assert done(job_at(tmp_path / "job", "relearn"), spec) == []
+
+
 def test_a_suite_that_cannot_teach_is_refused_by_name(tmp_path):
     write_suite(tmp_path / "mine.jsonl", suite_of(*CAPITALS[:3]))
     spec = RelearnSpec(versions=(), tuned=(), suite=tmp_path / "mine.jsonl", steps=1)

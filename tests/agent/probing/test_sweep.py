@@ -161,6 +161,17 @@ def test_what_a_few_steps_bring_back_is_a_job_of_its_own(operated: Operated):
     assert spec.suite.is_relative_to(operated.layout.jobs)
 
 
+def test_what_a_few_steps_bring_back_is_asked_of_the_suite_that_was_named_whatever_it_calls_itself(operated: Operated):
+    operated.publish("v1", "v0")
+    other = Suite(suite="another", role="general", items=load_suite(shipped_suites()["general"]).items[:8])
+    write_suite(operated.layout.suites / "mine.yaml", other)
+    worker = Worker(operated.layout.jobs)
+    with operated.store.write() as tx:
+        rows.submit(tx, "probe_run", {"relearn": "mine", "target": "v1", "since": "v0", "steps": 7}, "ada")
+    turn(context(operated, worker))
+    assert load_suite(worker.specs[0].suite) == other
+
+
 def test_a_profile_measures_what_it_lacks_of_the_version_and_the_initial_model(operated: Operated):
     operated.publish("v1", "v0")
     suite = Suite(suite="piqa", role="general", items=load_suite(shipped_suites()["general"]).items[:3])
