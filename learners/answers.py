@@ -12,10 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import pad
+from torch.nn.functional import nll_loss, pad
 from trl.trainer.utils import FusedCausalLMOutput
 
-from learners.parts.likelihood import by_length, said
+from learners.parts.likelihood import by_length, learned, predicted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -48,13 +48,13 @@ class Answering:
 
 def _told(model: PreTrainedModel, width: int, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """What is told of every token of rows but the first (rows x width x numbers)."""
-    found = said(model, rows)
-    targets = rows["labels"][:, 1:][:, found.places]
+    labels, counted = rows["labels"][:, 1:], learned(rows)
+    said, targets = predicted(model, rows), labels[counted]
+    known = said.log_softmax(dim=-1)
+    own = -nll_loss(known, targets, reduction="none")
     with torch.no_grad():
-        predicted = found.logits.log_softmax(dim=-1)
-        entropy = -(predicted.exp() * predicted).sum(dim=-1)
-        beside = torch.stack([entropy, found.logits.mean(dim=-1), found.logits.argmax(dim=-1) == targets], dim=-1)
-        beside = beside * found.counted[:, found.places].unsqueeze(-1)
-    whole = beside.new_zeros((*found.nats.shape, beside.shape[-1])).index_copy(1, found.places, beside)
-    told = torch.cat([-found.nats.unsqueeze(-1), whole], dim=-1)
-    return pad(told, (0, 0, 0, width - told.shape[1]))
+        entropy = -(known.exp() * known).sum(dim=-1)
+        beside = [entropy, said.mean(dim=-1), said.argmax(dim=-1) == targets]
+    told = torch.stack([own, *beside], dim=-1)
+    whole = own.new_zeros(*labels.shape, len(_TOLD)).masked_scatter(counted[..., None], told)
+    return pad(whole, (0, 0, 0, width - labels.shape[1]))

@@ -27,7 +27,7 @@ from learners import checkpoints, ranks
 from learners.failures import Diverged
 from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
 from learners.parts.likelihood import negative_log_likelihood
-from learners.parts.packing import packed, refuse_leaks
+from learners.parts.packing import allow, packed
 from learners.parts.views import learned_tokens
 from learners.policy_trainer import PromptTrainer
 from learners.preference_trainers import LabelTrainer, PairTrainer
@@ -57,6 +57,8 @@ def execute(work: Work, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
     if not work.batches:
         return Outcome()
     refuse_whole(work, model)
+    if work.settings.packing:
+        allow(model)
     datasets.disable_progress_bars()
     os.environ["TQDM_DISABLE"] = "1"  # trl asks for it while it computes reference log-probabilities
     trainer = _trainer(work, model, tokenizer, job)
@@ -94,28 +96,16 @@ class _RowTrainer(Extended, SFTTrainer):
             callbacks=[StepCallback(self)],
         )  # fmt: skip
         self.remove_callback(PrinterCallback)
-        self._padding = padding_token(tokenizer)
-        self._packed: dict[str, Any] | None = None
-        if work.settings.packing:
-            refuse_leaks(model, work.rows)  # pyright: ignore[reportArgumentType]
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The packed batch is for the stage's own loss; what the method adds sees the rows."""
-        self._packed = inputs.pop("packed", None)
-        return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """On a GPU trl's, which saves memory by computing logits twice; on the CPU the same number in less time."""
-        batch = self._packed or inputs
-        if torch.cuda.is_available():
-            return super()._stage_loss(model, batch, *args, **kwargs)
-        return negative_log_likelihood(model, batch)
+        if not torch.cuda.is_available():
+            return negative_log_likelihood(model, inputs)
+        fewer = packed(model, inputs)
+        return super()._stage_loss(model, fewer.batch if fewer else inputs, *args, **kwargs)
 
     def _new(self, new: Sequence[int], joined: Sequence[int]) -> dict[str, Any]:
-        rows = self._of(new, joined)
-        batch, settings = self._rows(rows), self.work.settings
-        shorter = packed(rows, settings.max_length_tokens, self._padding) if settings.packing else None
-        return {**batch, "packed": shorter} if shorter else batch
+        return self._rows(self._of(new, joined))
 
     def _learned(self, step: Batch) -> int:
         return sum(map(learned_tokens, self._of(step.new, step.replayed if self.work.recipe.joined else ())))

@@ -71,9 +71,9 @@ class Training(Section):
     )
     full_weights: bool = Field(default=False, description="Train all weights instead of an adapter.")
     packing: bool = Field(
-        default=False,
-        description="Put several short rows of a batch in one sequence where that saves padding. Rows do not see each "
-        "other, and the loss stays what it is; pairs, judged answers and prompts are never packed.",
+        default=True,
+        description="Read what the rows of a batch begin with in common once, and short rows in one sequence, where "
+        "the model keeps rows apart, which is tried before the first step. Losses stay those of the rows alone.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",

@@ -35,7 +35,7 @@ _COLUMNS = (
     "tokens/s",
     "x trl",
     "tokens/CPU s",
-    "padding",
+    "read of each token",
     "peak GB",
     "largest difference of a step's loss from cld_float32",
 )
@@ -96,7 +96,7 @@ def _lap(heat: Heat, folder: Path, threads: int) -> Lap:
 
 
 def compared(laps: Sequence[Lap]) -> dict[str, Any]:
-    """By contender: median speed and its ratio to trl's, padding, greatest peak, and how far losses are from cld's.
+    """By contender: median speed and its ratio to trl's, what is read, peak, and how far losses are from cld's.
 
     Losses are compared with those of `cld_float32`; those of trl's own order belong to other batches and are left out.
     """
@@ -109,7 +109,7 @@ def compared(laps: Sequence[Lap]) -> dict[str, Any]:
             "tokens_per_second": (speed := median(lap.tokens_per_second for lap in of[name])),
             "times_trl": speed / usual,
             "tokens_per_cpu_second": median(lap.tokens_per_cpu_second for lap in of[name]),
-            "padding_share": of[name][0].padding_share,
+            "read_share": of[name][0].read_share,
             "peak_memory_bytes": max(lap.peak_memory_bytes for lap in of[name]),
             "largest_loss_difference": None if name in _OWN_ORDER else _difference(of["cld_float32"][0], of[name]),
             "losses": list(of[name][0].losses),
@@ -130,7 +130,7 @@ def _cells(stage: str, name: str, row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['tokens_per_second']:.0f}",
         f"{row['times_trl']:.2f}",
         f"{row['tokens_per_cpu_second']:.0f}",
-        f"{row['padding_share']:.0%}",
+        f"{row['read_share']:.2f}",
         f"{row['peak_memory_bytes'] / 2**30:.2f}",
         "other batches" if difference is None else f"{difference:.1e}",
     )

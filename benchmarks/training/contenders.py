@@ -83,14 +83,15 @@ class Lap(_Frozen):
     Attributes:
         tokens_per_second: by the clock on the wall.
         tokens_per_cpu_second: by the processor time of all threads, which a busy machine disturbs less.
-        padding_share: of all places of all batches.
+        read_share: places that went through the model, of the tokens of all rows: above 1 by padding, below it where
+            rows share what they begin with.
         peak_memory_bytes: of the process, or of the GPU where there is one.
     """
 
     contender: Contender
     tokens_per_second: float
     tokens_per_cpu_second: float
-    padding_share: float
+    read_share: float
     peak_memory_bytes: int
     losses: tuple[float, ...]
 
@@ -115,7 +116,11 @@ class _Clock:
     def batch(self, lengths: Sequence[int]) -> None:
         """A batch of rows of these lengths was made."""
         self.tokens.append(sum(lengths))
-        self.places.append(len(lengths) * max(lengths))
+
+    def read(self, model: Any, _: Any, inputs: dict[str, Any]) -> None:
+        """The model reads; while it is not training, it is only tried."""
+        if model.training:
+            self.places.append(inputs["input_ids"].numel())
 
 
 def run(heat: Heat, folder: Path) -> Lap:
@@ -126,6 +131,7 @@ def run(heat: Heat, folder: Path) -> Lap:
     batches = plan_batches([len(row["input_ids"]) for row in rows], heat.batch_size, 1, heat.seed)
     model = weights.trainable(version, rank=_RANK, alpha=_ALPHA, full_weights=False, seed=heat.seed)
     clock = _Clock()
+    model.register_forward_pre_hook(clock.read, with_kwargs=True)
     CONTENDERS[heat.contender](heat, model.to(weights.best_device()), tokenizer, rows, batches, folder, clock)  # pyright: ignore
     steps = len(clock.moments)
     timed_tokens = sum(clock.tokens[1:steps])
@@ -133,7 +139,7 @@ def run(heat: Heat, folder: Path) -> Lap:
         contender=heat.contender,
         tokens_per_second=timed_tokens / (clock.moments[-1] - clock.moments[0]),
         tokens_per_cpu_second=timed_tokens / (clock.cpu_moments[-1] - clock.cpu_moments[0]),
-        padding_share=1 - sum(clock.tokens[:steps]) / sum(clock.places[:steps]),
+        read_share=sum(clock.places[:steps]) / sum(clock.tokens[:steps]),
         peak_memory_bytes=_peak_bytes(),
         losses=tuple(clock.losses),
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from learners.failures import InvalidInput
 from learners.methods import contract
@@ -34,7 +34,6 @@ class Settings(contract.Settings):
 
     Attributes:
         mode: one adapter and balanced batches, or an adapter for each version and a selector.
-        packing: only where `mode` is static; packed rows would share a route.
         replay_share: of every batch that is drawn from earlier tasks, each as often as any other; in `static`.
         most_steps: of a version, whatever it learns; in `static`.
         stored: most prompts of a version that the selector is fitted to; in `dynamic`, as what follows.
@@ -46,13 +45,6 @@ class Settings(contract.Settings):
     most_steps: int = Field(default=500, ge=1)
     stored: int = Field(default=100, ge=2)
     others: int = Field(default=100, ge=0)
-
-    @model_validator(mode="after")
-    def _routes_rows_alone(self) -> Settings:
-        if self.mode == "dynamic" and self.packing:
-            raise ValueError("mode = 'dynamic' routes every row by itself, and packed rows share a sequence; set "
-                             "packing = false")  # fmt: skip
-        return self
 
 
 def wrap(sources: Sources, material: Material) -> PreTrainedModel:

@@ -57,8 +57,8 @@ class Settings(BaseModel):
         lora_rank, lora_alpha: of a new adapter; a parent's adapter is continued with its own.
         lora_targets: layers of a new adapter, see `learners.parts.targets`.
         full_weights: train every weight and write a full-weight version, instead of an adapter.
-        packing: several short rows in one sequence, see `learners.parts.packing`; the loss is that of the rows alone.
-            Concerns the stage's own loss of rows; pairs, judged answers and prompts are never packed.
+        packing: read what rows of a batch have in common once, and short rows in one sequence, where the model keeps
+            them apart; losses are those of the rows alone, see `learners.parts.packing`.
         precision: number format of the computation; weights that learn stay float32. `auto` is bfloat16 on a GPU that
             has it and float32 on a processor, so that processors of different makes train the same version.
         gradient_checkpointing: compute a block's activations again instead of keeping them: less memory, more time.
@@ -76,7 +76,7 @@ class Settings(BaseModel):
     lora_alpha: int = Field(default=32, ge=1)
     lora_targets: LoraTargets = "auto"
     full_weights: bool = False
-    packing: bool = False
+    packing: bool = True
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     memory_records: int = Field(default=256, ge=0)

@@ -8,7 +8,7 @@ model. Where experts are merged, a request gets their weighted sum.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -28,7 +28,6 @@ class Settings(contract.Settings):
     Attributes:
         lora_rank, lora_alpha, lora_targets: of every expert; those of the first version of a lineage hold for all.
         full_weights: has no part in it; the model is frozen.
-        packing: off; packed rows would share a route.
         library: most stored prompts of an expert.
         others: most stored prompts of the replay memory that no expert learned; they are left to the model below.
         votes: stored prompts, the nearest to a request, that vote which expert answers it; 1: the nearest alone. The
@@ -38,7 +37,6 @@ class Settings(contract.Settings):
             that needed a single one 0.06 instead of 0.016; voting without merging changed nothing for the better.
     """
 
-    packing: Literal[False] = False  # pyright: ignore[reportIncompatibleVariableOverride]
     library: int = Field(default=100, ge=1)
     others: int = Field(default=100, ge=0)
     votes: int = Field(default=1, ge=1)

@@ -26,7 +26,7 @@ from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.methods.forgetting import prepare
 from learners.parts import fusion
 from learners.parts.distill import Distillation, Teacher
-from learners.parts.likelihood import learned, said
+from learners.parts.likelihood import learned, predicted
 from learners.parts.unlearning import Ceilings
 
 if TYPE_CHECKING:
@@ -153,10 +153,11 @@ class Divergence:
     def _read(self, model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Negative log-likelihood of each token but the first, and KL(parent || model) there, in nats (... x 2)."""
         import torch
+        from torch.nn.functional import nll_loss
 
-        now = said(model, rows)
-        inputs = {name: rows[name] for name in ("input_ids", "attention_mask")}
-        taught = self._teacher(model, **inputs, logits_to_keep=now.places, use_cache=False).logits.float()
-        before, after = taught.log_softmax(dim=-1), now.logits.log_softmax(dim=-1)
+        labels, counted = rows["labels"][:, 1:], learned(rows)
+        now, taught = predicted(model, rows), predicted(partial(self._teacher, model), rows)  # pyright: ignore[reportArgumentType]
+        before, after = taught.log_softmax(dim=-1), now.log_softmax(dim=-1)
         apart = (before.exp() * (before - after)).sum(dim=-1)
-        return torch.stack([now.nats, torch.zeros_like(now.nats).index_copy(1, now.places, apart)], dim=-1)
+        nats = nll_loss(after, labels[counted], reduction="none")
+        return after.new_zeros(*labels.shape, 2).masked_scatter(counted[..., None], torch.stack([nats, apart], dim=-1))

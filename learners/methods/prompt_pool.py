@@ -16,7 +16,7 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
-from learners.parts.likelihood import learned, said
+from learners.parts.likelihood import learned, nats
 
 if TYPE_CHECKING:
     import torch
@@ -84,8 +84,8 @@ def compose(run: Run) -> Recipe:
         return Recipe()
 
     def read(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        nats = said(model, rows).nats
-        return torch.cat([nats, pool.pull[:, None].to(nats)], dim=1)
+        found = nats(model, rows)
+        return torch.cat([found, pool.pull[:, None].to(found)], dim=1)
 
     def loss(model: PreTrainedModel, step: Step) -> torch.Tensor:
         found = by_rows(partial(read, model), step.new)

@@ -10,7 +10,7 @@ at a key without an adapter, so that the model below answers what is like them.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -36,7 +36,6 @@ class Settings(contract.Settings):
         lora_rank, lora_alpha, lora_targets: of every adapter; those of the first version of a lineage hold for all, as
             do `hidden` and `temperature`.
         full_weights: has no part in it; the model is frozen.
-        packing: off; packed rows would share a route.
         hidden: width inside the network that makes queries.
         temperature: of the attention, in units of the paper's square root of the width. At 1 a task leans on adapters
             before its own, and a later one that takes a little of its weight away makes it forget.
@@ -45,7 +44,6 @@ class Settings(contract.Settings):
         others: most prompts of the replay memory that no adapter learned; they are left to the model below.
     """
 
-    packing: Literal[False] = False  # pyright: ignore[reportIncompatibleVariableOverride]
     lora_rank: int = Field(default=4, ge=1)
     lora_alpha: int = Field(default=32, ge=1)
     hidden: int = Field(default=100, ge=1)

@@ -8,7 +8,7 @@ to remembered prompts that no version learned, leave to the model below what it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -29,7 +29,6 @@ class Settings(contract.Settings):
         lora_rank, lora_alpha, lora_targets: of every slot; those of the first version of a lineage hold for all, as do
             `groups` and `chosen`.
         full_weights: has no part in it; the model is frozen.
-        packing: off; packed rows would share a route.
         slots: that a version brings.
         groups: of dimensions of a key.
         chosen: slots that answer one request.
@@ -38,7 +37,6 @@ class Settings(contract.Settings):
         others: most prompts of the replay memory that no slot learned; they are left to the model below.
     """
 
-    packing: Literal[False] = False  # pyright: ignore[reportIncompatibleVariableOverride]
     lora_rank: int = Field(default=8, ge=1)
     lora_alpha: int = Field(default=16, ge=1)
     slots: int = Field(default=4, ge=1)

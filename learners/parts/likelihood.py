@@ -9,7 +9,10 @@ learns its answer alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+
+from learners.parts.packing import Packed, packed
 
 if TYPE_CHECKING:
     import torch
@@ -17,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IGNORED",
-    "Said",
     "asked",
     "by_length",
     "learned",
+    "nats",
     "nats_of",
     "negative_log_likelihood",
-    "said",
+    "predicted",
     "tell_prompts",
 ]
 
@@ -38,21 +41,40 @@ def negative_log_likelihood(model: PreTrainedModel, rows: Mapping[str, torch.Ten
     """Mean negative log-likelihood of the labelled tokens, in nats.
 
     Args:
-        rows: input_ids, labels and attention_mask (each rows x tokens).
+        rows: input_ids, labels and attention_mask (each rows x tokens), filled up at the end.
     """
     from torch.nn.functional import cross_entropy
 
-    labels = rows["labels"][:, 1:]
-    places = learned(rows).any(dim=0).nonzero().flatten()
-    logits: torch.Tensor = model(**_read(model, rows), logits_to_keep=places, use_cache=False).logits
-    return cross_entropy(logits.flatten(0, 1).float(), labels[:, places].flatten())
+    read = _read(model, rows)
+    return cross_entropy(read.logits.flatten(0, 1).float(), read.targets.flatten())
 
 
-def _read(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What the model gets of rows; of packed ones, which have no mask, each sequence is a prompt to an extension."""
-    if "attention_mask" in rows:
+class _Read(NamedTuple):
+    """What a model predicts of rows, as it read them.
+
+    Attributes:
+        fewer: how they were packed; None where they were read as they are.
+        places: after which tokens some row has a label, in the layout that was read.
+        logits: there (sequences x places x vocabulary).
+        targets: the labels (sequences x places).
+    """
+
+    fewer: Packed | None
+    places: torch.Tensor
+    logits: torch.Tensor
+    targets: torch.Tensor
+
+
+def _read(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> _Read:
+    fewer = packed(model, rows)
+    if fewer:
+        rows = fewer.batch
+    elif "attention_mask" in rows:
         tell_prompts(model, asked(rows["labels"], rows["attention_mask"]))
-    return {name: value for name, value in rows.items() if name != "labels"}
+    places = learned(rows).any(dim=0).nonzero().flatten()
+    inputs = {name: value for name, value in rows.items() if name != "labels"}
+    logits: torch.Tensor = model(**inputs, logits_to_keep=places, use_cache=False).logits
+    return _Read(fewer, places, logits, rows["labels"][:, 1:][:, places])
 
 
 def asked(labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -80,55 +102,74 @@ def tell_prompts(model: PreTrainedModel, prompts: torch.Tensor) -> None:
         extension.hear(prompts)
 
 
-class Said(NamedTuple):
-    """What a model makes of rows, of each token but the first.
+def nats(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Negative log-likelihood of the labelled tokens, 0 of the others, of each token but the first.
 
-    Attributes:
-        nats: negative log-likelihood of the tokens that are labelled, else 0 (rows x tokens - 1).
-        counted: which are labelled (rows x tokens - 1).
-        logits: float32, at the places where some row has a label (rows x places x vocabulary).
-        places: those places.
+    Args:
+        rows: input_ids, labels and attention_mask (each rows x tokens), filled up at the end.
+
+    Returns:
+        In nats (rows x tokens - 1).
     """
+    from torch.nn.functional import cross_entropy, pad
 
-    nats: torch.Tensor
-    counted: torch.Tensor
-    logits: torch.Tensor
-    places: torch.Tensor
-
-
-def said(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> Said:
-    """Read rows: input_ids, labels and attention_mask (each rows x tokens)."""
-    from torch.nn.functional import cross_entropy
-
-    labels, counted = rows["labels"][:, 1:], learned(rows)
-    places = counted.any(dim=0).nonzero().flatten()
-    logits: torch.Tensor = model(**_read(model, rows), logits_to_keep=places, use_cache=False).logits.float()
-    targets = labels[:, places]
+    read = _read(model, rows)
     # one row after another: along the middle of a tensor the same numbers take four times as long
-    nats = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
-    return Said(nats.new_zeros(labels.shape).index_copy(1, places, nats), counted, logits, places)
+    found = cross_entropy(read.logits.flatten(0, 1).float(), read.targets.flatten(), reduction="none")
+    tokens = (rows if read.fewer is None else read.fewer.batch)["labels"].shape
+    whole = found.new_zeros(tokens[0], tokens[1] - 1).index_copy(1, read.places, found.view_as(read.targets))
+    return whole if read.fewer is None else pad(whole, (1, 0)).flatten()[read.fewer.places[:, 1:]]
+
+
+def predicted(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """What a model predicts where the labelled tokens of rows stand, in the order of `learned(rows)`.
+
+    Returns:
+        Logits, float32 (labelled tokens x vocabulary).
+    """
+    import torch
+
+    read, counted = _read(model, rows), learned(rows)
+    if read.fewer is None:
+        return read.logits[counted[:, read.places]].float()
+    stand, width = read.fewer.places[:, 1:][counted], read.fewer.batch["labels"].shape[1]
+    return read.logits[stand // width, torch.searchsorted(read.places, stand % width - 1)].float()
 
 
 def by_length(
     read: Callable[[Mapping[str, torch.Tensor]], torch.Tensor], rows: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
-    """What `read` makes of rows, of which it gets a few of like length at a time.
+    """What `read` makes of rows, of which it gets a few of like length at a time, answers to one prompt together.
 
     The predictions of a whole batch over the vocabulary are gigabytes, most of them padding where one row is long.
 
     Args:
         read: see `learners.together.by_rows`; it gets rows without the columns that are padding in all of them.
-        rows: with attention_mask (each rows x tokens).
+        rows: with labels and attention_mask (each rows x tokens).
     """
     import torch
 
     from learners import ranks
     from learners.together import by_rows
 
-    order = rows["attention_mask"].sum(dim=1).argsort(stable=True)
+    order = _by_length(rows)
     groups = order.split(_ROWS_AT_ONCE * ranks.count())
     told = [by_rows(read, _without_padding(rows, group)) for group in groups]
     return torch.cat(told)[order.argsort()]
+
+
+def _by_length(rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Numbers of the rows, by the length of the longest answer to their prompt and then by prompt."""
+    import torch
+
+    lengths = rows["attention_mask"].sum(dim=1).tolist()
+    said = asked(rows["labels"], rows["attention_mask"]).sum(dim=1).tolist()
+    prompts = [tuple(ids[:count]) for ids, count in zip(rows["input_ids"].tolist(), said, strict=True)]
+    longest = dict.fromkeys(prompts, 0)
+    for prompt, length in zip(prompts, lengths, strict=True):
+        longest[prompt] = max(longest[prompt], length)
+    order = sorted(range(len(prompts)), key=lambda row: (longest[prompts[row]], prompts[row]))
+    return torch.tensor(order, device=rows["input_ids"].device)
 
 
 def _without_padding(rows: Mapping[str, torch.Tensor], group: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -138,10 +179,10 @@ def _without_padding(rows: Mapping[str, torch.Tensor], group: torch.Tensor) -> d
 
 
 def nats_of(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """`Said.nats` of rows, which several processes read together (rows x tokens - 1)."""
+    """`nats` of rows, which several processes read together (rows x tokens - 1)."""
     from learners.together import by_rows
 
-    return by_rows(lambda part: said(model, part).nats, rows)
+    return by_rows(partial(nats, model), rows)
 
 
 def learned(rows: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -1,117 +1,246 @@
-"""Packing: several short rows of a batch in one sequence, so that little of what is computed is padding.
+"""Packing: the rows of a batch in fewer tokens, read as if each stood alone.
 
-Owns which rows share a sequence, the packed batch, and the proof that a model keeps them apart. A packed batch has the
-loss and the gradients of the padded one up to the order of its sums: positions restart with every row, nothing sees
-another row, and no row's first token is predicted. Between rows there is no mask: transformers derives it from the
-restarting positions where a batch has no `attention_mask`, on every attention that takes one (eager, sdpa). Models
-that do not are refused. Called by `learners.trainer`; methods see the padded batch, whatever the setting.
+Rows that begin alike share their beginning: a system prompt, the instruction of a task, the request of two answers are
+read once a batch, and what differs stands behind it, side by side. A token sees the tokens before it in its own row and
+no others, by a mask, and counts its position there. Loss and gradients are those of the padded rows up to the order of
+sums. Owns which rows share a sequence, the packed batch, and the proof that a model reads it so. Called by
+`learners.trainer`, which allows it, and by `learners.parts.likelihood`, which reads rows.
+
+Tree attention: Miao et al. 2024, SpecInfer (arXiv:2305.09781), there for decoding; Wang & Hegde 2024, prefix sharing
+for DPO (arXiv:2410.20305). Ours shares whatever rows of a batch have in common, of any stage, not the prompt of a pair
+alone; and it computes attention densely, which is why a layout is charged for the length of its sequences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from learners.failures import InvalidInput
-from learners.parts.views import Row
+import inspect
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["arranged", "packed", "refuse_leaks"]
+__all__ = ["Packed", "allow", "arranged", "packed"]
 
 _IGNORED = -100
+_ALLOWED = "cld_packs"  # set on the plain model
+_ATTENTION = ("eager", "sdpa")  # those that take a mask for every pair of tokens
 _PROOF_TOKENS = 16
 _PROOF_TOLERANCE = 1e-3  # of the largest logit; summing in another order moves the 6th digit, a leak the first
+_CAPACITIES = 24
 
 
-def arranged(lengths: Sequence[int], limit: int) -> list[list[int]]:
-    """Which rows share a sequence, so that sequences x longest of them, what a model computes, is least.
+class Packed(NamedTuple):
+    """A batch of rows laid out anew.
 
-    Every number of sequences is tried, the longest rows first into the emptiest one. No sequence is longer than
-    `limit` or the longest row; of equal areas the one with more, shorter sequences is taken, as attention costs less.
+    Attributes:
+        batch: input_ids, labels, position_ids (each sequences x tokens) and attention_mask (sequences x 1 x tokens x
+            tokens). The token before a labelled one is that of its row, so labels are shifted as ever.
+        places: where each token of each row stands, as sequence * tokens + column (rows x tokens); of padding, 0.
+    """
 
-    Args:
-        lengths: tokens of each row of the batch.
-        limit: most tokens of a packed sequence.
+    batch: dict[str, torch.Tensor]
+    places: torch.Tensor
+
+
+class _Row(NamedTuple):
+    """Tokens, labels, and how many of the first tokens may be shared: one before what is learned is the row's own."""
+
+    ids: list[int]
+    labels: list[int]
+    sharable: int
+
+
+def allow(model: PreTrainedModel) -> bool:
+    """Let the rows of this model be packed, if it keeps them apart; whatever it is wrapped in later.
 
     Returns:
-        Indices into `lengths`, each once, one list a sequence; every row alone where packing saves nothing.
+        Whether it does: its attention takes a mask and positions, nothing is attached to it that looks at rows by
+        itself, and a row's logits are those of the row alone.
     """
-    limit = max(limit, *lengths)
-    best = [[index] for index in range(len(lengths))]
-    for count in range(len(lengths) - 1, 0, -1):
-        filled = _balanced(lengths, count)
-        longest = _longest(filled, lengths)
-        if longest <= limit and count * longest < len(best) * _longest(best, lengths):
-            best = filled
+    from learners.parts.extensions import attached
+
+    bare = _bare(model)
+    takes = "position_ids" in inspect.signature(bare.forward).parameters and _attention(bare) in _ATTENTION
+    apart = takes and attached(bare) is None and _keeps_apart(model)
+    setattr(bare, _ALLOWED, apart)
+    return apart
+
+
+def packed(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> Packed | None:
+    """Rows in fewer tokens.
+
+    Args:
+        rows: input_ids, labels and attention_mask (each rows x tokens), filled up at the end.
+
+    Returns:
+        None where nothing is saved, where the model was not allowed, and where rows are longer than it looks back.
+    """
+    bare = _bare(model)
+    if not getattr(bare, _ALLOWED, False):
+        return None
+    found = _rows(rows)
+    config = bare.config.get_text_config()
+    if max(len(row.ids) for row in found) > _reach(config):
+        return None
+    order = sorted(range(len(found)), key=lambda index: found[index].ids[: found[index].sharable])
+    ordered = [found[index] for index in order]
+    alike = _alike(ordered)
+    groups = arranged([len(row.ids) for row in ordered], alike, _cost(int(config.hidden_size)))
+    if len(groups) == len(found):
+        return None
+    return _laid_out(ordered, alike, groups, order, rows["input_ids"], eager=_eager(bare))
+
+
+def arranged(lengths: Sequence[int], alike: Sequence[int], cost: Callable[[int, int], float]) -> list[list[int]]:
+    """Which rows share a sequence, so that reading them costs least.
+
+    Sequences of several capacities are tried; each row goes where it shares most, then where it is fullest.
+
+    Args:
+        lengths: tokens of each row; neighbours begin alike.
+        alike: how many tokens each row shares with the one before it.
+        cost: (sequences, tokens of the longest) -> of reading them.
+
+    Returns:
+        Indices into `lengths`, each once, ascending, one list a sequence; every row alone where packing saves nothing.
+    """
+    longest, total = max(lengths), sum(lengths) - sum(alike[1:])
+    best, least = [[index] for index in range(len(lengths))], cost(len(lengths), longest)
+    for capacity in range(longest, max(total, longest) + 1, max(1, (total - longest) // _CAPACITIES)):
+        groups, sizes = _filled(lengths, alike, capacity)
+        if cost(len(groups), max(sizes)) < least:
+            best, least = groups, cost(len(groups), max(sizes))
     return best
 
 
-def _balanced(lengths: Sequence[int], count: int) -> list[list[int]]:
-    filled: list[list[int]] = [[] for _ in range(count)]
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        min(filled, key=lambda chosen: sum(lengths[other] for other in chosen)).append(index)
-    return filled
+def _filled(lengths: Sequence[int], alike: Sequence[int], capacity: int) -> tuple[list[list[int]], list[int]]:
+    """Sequences of at most `capacity` tokens, and how many each has."""
+    groups: list[list[int]] = []
+    sizes: list[int] = []
+    for row, length in enumerate(lengths):
+        shared = [min(alike[group[-1] + 1 : row + 1]) for group in groups]
+        fitting = [at for at, size in enumerate(sizes) if size + length - shared[at] <= capacity]
+        if fitting:
+            at = max(fitting, key=lambda at: (shared[at], sizes[at]))
+            groups[at].append(row)
+            sizes[at] += length - shared[at]
+        else:
+            groups.append([row])
+            sizes.append(length)
+    return groups, sizes
 
 
-def _longest(filled: Sequence[Sequence[int]], lengths: Sequence[int]) -> int:
-    return max(sum(lengths[index] for index in chosen) for chosen in filled)
+def _cost(width: int) -> Callable[[int, int], float]:
+    """Of a layer: 12 width^2 products a token in its matrices, 2 width for every token that it may look at."""
+    return lambda sequences, tokens: sequences * tokens * (6 * width + tokens)
 
 
-def packed(rows: Sequence[Row], limit: int, pad_token_id: int) -> dict[str, torch.Tensor] | None:
-    """The batch of `rows` with several in a sequence: input_ids, labels and position_ids (each sequences x tokens).
-
-    Args:
-        limit: most tokens of a packed sequence, unless one row is longer.
-
-    Returns:
-        None where packing saves nothing.
-    """
-    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
-
-    places = arranged([len(row["input_ids"]) for row in rows], limit)
-    if len(places) == len(rows):
-        return None
-    collate = DataCollatorForLanguageModeling(pad_token_id, return_position_ids=True)
-    batch: dict[str, Any] = collate([_joined([rows[index] for index in chosen]) for chosen in places])
-    del batch["attention_mask"]  # with it, transformers takes every sequence for one document
-    return batch
+def _rows(rows: Mapping[str, torch.Tensor]) -> list[_Row]:
+    lengths = rows["attention_mask"].sum(dim=1).tolist()
+    read = zip(rows["input_ids"].tolist(), rows["labels"].tolist(), lengths, strict=True)
+    return [_Row(ids[:length], labels[:length], _sharable(labels[:length])) for ids, labels, length in read]
 
 
-def _joined(rows: Sequence[Row]) -> dict[str, list[int]]:
-    return {
-        "input_ids": [token for row in rows for token in row["input_ids"]],
-        "labels": [label for row in rows for label in [_IGNORED, *row["labels"][1:]]],
-        "seq_lengths": [len(row["input_ids"]) for row in rows],
-    }
+def _sharable(labels: Sequence[int]) -> int:
+    first = next((place for place, label in enumerate(labels) if place and label != _IGNORED), len(labels))
+    return first - 1
 
 
-def refuse_leaks(model: PreTrainedModel, rows: Sequence[Row]) -> None:
-    """Refuse a model in which a packed row sees its neighbour, by looking at the second row alone and packed.
+def _alike(ordered: Sequence[_Row]) -> list[int]:
+    """How many sharable tokens each row has in common with the one before it."""
+    return [0, *(_common(before, row) for before, row in itertools.pairwise(ordered))]
 
-    Raises:
-        InvalidInput: its attention does not look at positions, or something that is attached to it does not.
-    """
+
+def _common(before: _Row, row: _Row) -> int:
+    most = min(before.sharable, row.sharable)
+    return next((place for place in range(most) if before.ids[place] != row.ids[place]), most)
+
+
+def _laid_out(
+    ordered: Sequence[_Row],
+    alike: Sequence[int],
+    groups: Sequence[Sequence[int]],
+    order: Sequence[int],
+    padded: torch.Tensor,
+    *,
+    eager: bool,
+) -> Packed:
+    """The packed batch; `order` says which row of `padded` each one is."""
     import torch
 
-    first, second = (row["input_ids"][:_PROOF_TOKENS] for row in (rows[0], rows[-1]))
-    lengths = [len(first), len(second)]
+    paths = [_paths(ordered, alike, group) for group in groups]
+    width = max(int(path.max()) for found in paths for _, path in found) + 1
+    shape = (len(groups), width)
+    ids, positions = (torch.zeros(shape, dtype=torch.long) for _ in range(2))
+    labels = torch.full(shape, _IGNORED)
+    mask = torch.eye(width, dtype=torch.bool).repeat(len(groups), 1, 1)
+    places = torch.zeros(padded.shape, dtype=torch.long)
+    for at, (group, found) in enumerate(zip(groups, paths, strict=True)):
+        for index, (shared, path) in zip(group, found, strict=True):
+            row, own = ordered[index], path[shared:]
+            ids[at, own] = torch.tensor(row.ids[shared:])
+            labels[at, own[1:]] = torch.tensor(row.labels[shared + 1 :], dtype=torch.long)
+            positions[at, own] = torch.arange(shared, len(path))
+            mask[at, own[:, None], path] = torch.ones(len(path), len(path), dtype=torch.bool).tril()[shared:]
+            places[order[index], : len(path)] = at * width + path
+    told = mask if not eager else torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.float32).min)
+    batch = {"input_ids": ids, "labels": labels, "position_ids": positions, "attention_mask": told[:, None]}
+    return Packed({name: value.to(padded.device) for name, value in batch.items()}, places.to(padded.device))
 
-    def tensor(numbers: Sequence[int]) -> torch.Tensor:
-        return torch.tensor([numbers], device=model.device)
 
+def _paths(ordered: Sequence[_Row], alike: Sequence[int], group: Sequence[int]) -> list[tuple[int, torch.Tensor]]:
+    """Of each row of a sequence: how many tokens it shares with the one before, and the columns of all its tokens."""
+    import torch
+
+    found: list[tuple[int, torch.Tensor]] = []
+    filled, before = 0, group[0]
+    for index in group:
+        shared = min(alike[before + 1 : index + 1], default=0)
+        own = torch.arange(filled, filled + len(ordered[index].ids) - shared)
+        found.append((shared, torch.cat([found[-1][1][:shared], own]) if found else own))
+        filled, before = filled + len(own), index
+    return found
+
+
+def _keeps_apart(model: PreTrainedModel) -> bool:
+    """Whether two rows that begin alike have the logits, packed, that they have one by one."""
+    import torch
+
+    half = _PROOF_TOKENS // 2
+    rows = [list(range(_PROOF_TOKENS)), [*range(half), *range(_PROOF_TOKENS, _PROOF_TOKENS + half)]]
+    ids = torch.tensor(rows, device=model.device) % _bare(model).config.get_text_config().vocab_size
+    found = [_Row(row, [_IGNORED] * _PROOF_TOKENS, _PROOF_TOKENS - 1) for row in ids.tolist()]
+    together = _laid_out(found, [0, half], [[0, 1]], [0, 1], ids, eager=_eager(_bare(model)))
+    inputs = {name: value for name, value in together.batch.items() if name != "labels"}
     training = model.training
     model.eval()
     with torch.no_grad():
-        positions = tensor([place for length in lengths for place in range(length)])
-        together = model(input_ids=tensor([*first, *second]), position_ids=positions, use_cache=False).logits
-        alone = model(input_ids=tensor(second), use_cache=False).logits
+        alone = model(input_ids=ids, use_cache=False).logits
+        beside = model(**inputs, use_cache=False).logits[0, together.places]
     model.train(training)
-    difference = float((together[:, -len(second) :] - alone).abs().max())
-    if difference > _PROOF_TOLERANCE * float(alone.abs().max()):
-        raise InvalidInput(
-            f"{type(model).__name__} cannot learn from packed sequences: a row's logits change by {difference:.3g} "
-            "when another stands before it, so rows are not kept apart; set packing = false"
-        )
+    return float((beside - alone).abs().max()) <= _PROOF_TOLERANCE * float(alone.abs().max())
+
+
+def _reach(config: object) -> float:
+    """How far back any layer looks, in tokens."""
+    windows = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    return min((window for window in windows if window), default=float("inf"))
+
+
+def _attention(bare: PreTrainedModel) -> str:
+    return str(bare.config._attn_implementation)  # pyright: ignore[reportPrivateUsage] - there is no other name for it
+
+
+def _eager(bare: PreTrainedModel) -> bool:
+    """Whether masks are numbers that are added; else they are True where a token is seen."""
+    return _attention(bare) == "eager"
+
+
+def _bare(model: PreTrainedModel) -> PreTrainedModel:
+    from learners.parts.extensions import plain
+    from learners.together import unwrapped
+
+    return plain(unwrapped(model))

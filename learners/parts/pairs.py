@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from learners.parts import tasks
-from learners.parts.likelihood import IGNORED, by_length, said
+from learners.parts.likelihood import IGNORED, by_length, nats
 from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.penalties import RehearsalLikelihood
 from learners.parts.views import PairRow, Row, pair_rows, rehearsal_rows
@@ -173,7 +173,7 @@ def answer_nats(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tu
     """
     labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, IGNORED)
     rows = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
-    chosen, rejected = by_length(lambda some: -said(model, some).nats.sum(dim=1), rows).chunk(2)
+    chosen, rejected = by_length(lambda some: -nats(model, some).sum(dim=1), rows).chunk(2)
     return chosen, rejected
 
 

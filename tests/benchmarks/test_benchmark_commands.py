@@ -125,7 +125,7 @@ def test_trainers_take_turns_at_going_first(monkeypatch, tmp_path, page, base):
     def lap(heat, folder, threads):
         order.append(heat.contender)
         return Lap(
-            contender=heat.contender, tokens_per_second=100.0, tokens_per_cpu_second=50.0, padding_share=0.1,
+            contender=heat.contender, tokens_per_second=100.0, tokens_per_cpu_second=50.0, read_share=1.1,
             peak_memory_bytes=2**30, losses=(1.0,),
         )  # fmt: skip
 
@@ -134,7 +134,7 @@ def test_trainers_take_turns_at_going_first(monkeypatch, tmp_path, page, base):
     assert answer(training_command.main, *words).exit_code == 0
     count = len(able())
     assert [order[place] for place in range(0, 4 * count, count)] == able()[:4]
-    assert "| answers learned | cld | 100 | 1.00 | 50 | 10% | 1.00 | 0.0e+00 |" in page.read_text()
+    assert "| answers learned | cld | 100 | 1.00 | 50 | 1.10 | 1.00 | 0.0e+00 |" in page.read_text()
 
 
 def test_both_methods_of_sequential_updates_stand_in_one_table(monkeypatch, shared, tmp_path, page, base):

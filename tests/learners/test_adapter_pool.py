@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from learners.methods import settings_for
-from learners.parts import extensions
+from learners.parts import extensions, packing
 from learners.parts.extensions.adapter_pool import Kind, layers, prompt_tokens
 from learners.parts.extensions.routers import Router
 
@@ -109,14 +108,13 @@ def test_a_router_may_read_what_stands_before_the_first_label_and_of_plain_text_
     assert prompt_tokens(labels, mask).int().tolist() == [[0, 1, 1, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
 
 
-def test_packing_is_off_and_refused_where_requests_are_routed():
-    for method in ("sapt", "slm", "elm"):
-        assert settings_for(method, "cit", {}).packing is False
-        with pytest.raises(ValueError, match="packing"):
-            settings_for(method, "cit", {"packing": True})
-    assert settings_for("conpet", "cit", {"packing": True}).packing
-    with pytest.raises(ValueError, match="packing = false"):
-        settings_for("conpet", "cit", {"packing": True, "mode": "dynamic"})
+def test_rows_that_are_routed_are_never_packed(model):
+    rows = {"input_ids": torch.ones(4, 9, dtype=torch.long), "attention_mask": torch.ones(4, 9, dtype=torch.long)}
+    rows["labels"] = torch.full((4, 9), -100).index_fill(1, torch.tensor([8]), 1)
+    assert packing.allow(model) and packing.packed(model, rows)
+    pool_on(model, torch.ones(4, 3))
+    assert not packing.allow(model)
+    assert packing.packed(model, rows) is None
 
 
 def test_a_pool_stands_on_the_layers_that_were_asked_for(model):

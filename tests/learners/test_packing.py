@@ -1,30 +1,43 @@
-"""Packing: several rows in one sequence train as each of them would alone."""
+"""Packing: rows of a batch in fewer tokens are read, and train, as each of them would alone."""
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from learners import weights
-from learners.failures import InvalidInput
-from learners.parts.likelihood import negative_log_likelihood
-from learners.parts.packing import arranged, packed, refuse_leaks
-from learners.parts.views import rehearsal_rows
-from tests.learners.runs import CHATS, TEXTS, tensors, text, train
+from learners.parts import pairs
+from learners.parts.likelihood import learned, nats, negative_log_likelihood, predicted
+from learners.parts.packing import allow, arranged, packed
+from learners.parts.views import pair_rows, rehearsal_rows
+from tests.learners.runs import CHATS, PREFERENCES, TEXTS, tensors, text, train
+from tests.tiny import chat, tiny_weights
 
 LONG = text(" ".join(["Paris is the capital of France."] * 12))
 CPT = [LONG, *TEXTS]
+TASK = "Answer with one word, and with none other, whatever you are asked. "
+TASKS = [chat(TASK + question, answer) for question, answer in (("Two?", "Yes"), ("Red?", "No"), ("Two red?", "Yes"))]
+TWICE = [chat(TASK, "Yes"), chat(TASK, "No"), chat(TASK, "No")]
+MIXES = {"texts": CPT, "chats": [LONG, *CHATS], "a task": TASKS, "one prompt": TWICE, "all": [*CPT, *TASKS, *TWICE]}
 
 
-def rows_of(tokenizer, records):
-    return [row for record in records for row in rehearsal_rows(record, tokenizer, 512)]
+def cost(sequences, tokens):
+    return sequences * tokens * (300 + tokens)
 
 
-def padded(tokenizer, rows):
+def batch_of(tokenizer, records):
+    rows = [row for record in records for row in rehearsal_rows(record, tokenizer, 512)]
     return DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id)(rows)
+
+
+def allowed(model):
+    assert allow(model)
+    return model
 
 
 def loss_and_gradients(model, batch):
@@ -34,53 +47,123 @@ def loss_and_gradients(model, batch):
     return loss.item(), {name: weight.grad.clone() for name, weight in model.named_parameters()}
 
 
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=9), st.integers(1, 100))
-def test_packing_never_computes_more_than_padding_and_loses_no_row(lengths, limit):
-    places = arranged(lengths, limit)
-    sums = [sum(lengths[index] for index in chosen) for chosen in places]
-    assert sorted(index for chosen in places for index in chosen) == list(range(len(lengths)))
-    assert len(places) * max(sums) <= len(lengths) * max(lengths)
-    assert max(sums) <= max(limit, *lengths)
+@pytest.fixture(scope="module")
+def tiny_model():
+    model = weights.read_weights(tiny_weights() / "weights")
+    assert allow(model)
+    return model
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 60)), min_size=1, max_size=9))
+def test_packing_never_costs_more_than_padding_and_loses_no_row(rows):
+    lengths = [length for length, _ in rows]
+    alike = [0, *(min(shared, length - 1, own - 1) for (length, shared), (own, _) in pairwise(rows))]
+    groups = arranged(lengths, alike, cost)
+    assert sorted(index for group in groups for index in group) == list(range(len(rows)))
+    sizes = [
+        lengths[group[0]] + sum(lengths[own] - min(alike[before + 1 : own + 1]) for before, own in pairwise(group))
+        for group in groups
+    ]
+    assert cost(len(groups), max(sizes)) <= cost(len(rows), max(lengths))
 
 
 def test_short_rows_stand_together_beside_a_long_one():
-    assert sorted(map(sorted, arranged([9, 3, 3, 3], 512))) == [[0], [1, 2, 3]]
+    assert sorted(map(sorted, arranged([9, 3, 3, 3], [0] * 4, cost))) == [[0], [1, 2, 3]]
 
 
-def test_rows_of_equal_length_stay_alone(tokenizer):
-    assert arranged([5, 5, 5], 512) == [[0], [1], [2]]
-    assert packed([{"input_ids": [1, 2], "labels": [1, 2]}] * 3, 512, tokenizer.pad_token_id) is None
+def test_rows_of_equal_length_that_share_nothing_stay_alone():
+    assert arranged([5, 5, 5], [0] * 3, cost) == [[0], [1], [2]]
 
 
-@pytest.mark.parametrize("records", [CPT, [LONG, *CHATS]])
+TOKENS = st.lists(st.integers(0, 3), min_size=2, max_size=12)
+
+
+@given(rows=st.lists(st.tuples(TOKENS, st.integers(0, 11)), min_size=1, max_size=6))
+def test_a_token_sees_its_own_row_and_nothing_else(tiny_model, rows):
+    labels = [[-100] * min(start, len(ids)) + ids[start:] for ids, start in rows]
+    batch = DataCollatorForLanguageModeling(pad_token_id=0)(
+        [{"input_ids": ids, "labels": own} for (ids, _), own in zip(rows, labels, strict=True)]
+    )
+    found = packed(tiny_model, batch)
+    if found is None:
+        return
+    width = found.batch["input_ids"].shape[1]
+    assert int((found.batch["labels"][:, 1:] != -100).sum()) == int(learned(batch).sum())
+    for row, (ids, _) in enumerate(rows):
+        places = found.places[row, : len(ids)]
+        (sequence,) = set((places // width).tolist())
+        at = places % width
+        assert found.batch["input_ids"][sequence, at].tolist() == ids
+        assert found.batch["position_ids"][sequence, at].tolist() == list(range(len(ids)))
+        seen = found.batch["attention_mask"][sequence, 0, at]
+        assert seen[:, at].equal(torch.ones(len(ids), len(ids), dtype=torch.bool).tril())
+        assert seen.sum(dim=1).tolist() == list(range(1, len(ids) + 1))
+        for place in range(1, len(ids)):
+            if labels[row][place] != -100:
+                assert found.batch["labels"][sequence, at[place]] == labels[row][place]
+                assert at[place] == at[place - 1] + 1
+
+
+@pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_a_packed_batch_has_the_loss_and_the_gradients_of_its_rows(model, tokenizer, records, attention):
+def test_a_packed_batch_has_the_loss_and_the_gradients_of_its_rows(model, tokenizer, mix, attention):
     model.set_attn_implementation(attention)
-    rows = rows_of(tokenizer, records)
-    batch = packed(rows, 512, tokenizer.pad_token_id)
-    assert len(batch["input_ids"]) < len(rows)
-    loss, gradients = loss_and_gradients(model, padded(tokenizer, rows))
+    batch = batch_of(tokenizer, MIXES[mix])
+    loss, gradients = loss_and_gradients(model, batch)
+    fewer = packed(allowed(model), batch)
+    assert fewer.batch["input_ids"].numel() < batch["input_ids"].numel()
     other_loss, others = loss_and_gradients(model, batch)
     assert other_loss == pytest.approx(loss, abs=1e-5)
     for name, gradient in gradients.items():
         assert torch.allclose(others[name], gradient, atol=1e-5), name
 
 
+@pytest.mark.parametrize("mix", MIXES)
+def test_every_token_of_a_row_reads_as_it_does_alone(model, tokenizer, mix):
+    batch = batch_of(tokenizer, MIXES[mix])
+    with torch.no_grad():
+        alone = nats(model, batch), predicted(model, batch)
+        allow(model)
+        together = nats(model, batch), predicted(model, batch)
+    assert not alone[1].equal(together[1]), "nothing was packed"
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
+
+
+def test_both_answers_to_a_prompt_read_it_once(model, tokenizer, monkeypatch):
+    rows = [row for one in PREFERENCES for row in pair_rows(one, tokenizer, 200)]
+    batch = DataCollatorForPreference(pad_token_id=tokenizer.pad_token_id)(rows)
+    counts = []
+    model.register_forward_pre_hook(lambda _, __, kwargs: counts.append(kwargs["input_ids"].numel()), with_kwargs=True)
+    with torch.no_grad():
+        alone = pairs.answer_nats(model, batch)
+        padded = sum(counts)
+        allow(model)
+        counts.clear()
+        together = pairs.answer_nats(model, batch)
+    assert sum(counts) < 0.7 * padded
+    torch.testing.assert_close(torch.cat(together), torch.cat(alone), atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("fault", ["running positions", "no mask between rows"])
-def test_without_borders_the_loss_is_another_one(model, tokenizer, fault):
-    rows = rows_of(tokenizer, CPT)
-    loss = negative_log_likelihood(model, padded(tokenizer, rows)).item()
-    batch = packed(rows, 512, tokenizer.pad_token_id)
+def test_without_borders_the_loss_is_another_one(model, tokenizer, fault, monkeypatch):
+    batch = batch_of(tokenizer, TASKS)
+    loss = negative_log_likelihood(model, batch).item()
+    fewer = packed(allowed(model), batch)
+    tokens = fewer.batch["input_ids"].shape
     if fault == "running positions":
-        batch["position_ids"] = torch.arange(batch["input_ids"].shape[1]).expand_as(batch["input_ids"])
+        fewer.batch["position_ids"][:] = torch.arange(tokens[1])
     else:
-        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
-    assert abs(negative_log_likelihood(model, batch).item() - loss) > 1e-2
+        fewer.batch["attention_mask"][:] = torch.ones(tokens[1], tokens[1], dtype=torch.bool).tril()
+    monkeypatch.setattr("learners.parts.likelihood.packed", lambda model, rows: fewer)
+    assert abs(negative_log_likelihood(model, batch).item() - loss) > 1e-3
 
 
-def test_a_packed_run_ends_where_the_plain_one_does(base, tmp_path):
+@pytest.mark.parametrize(("stage", "records"), [("cpt", CPT), ("cit", TASKS), ("ca", PREFERENCES)])
+def test_a_packed_run_ends_where_the_plain_one_does(base, tmp_path, stage, records):
+    method = "dpo" if stage == "ca" else "finetune"
     runs = [
-        train(tmp_path / f"packed-{packing}", base, "cpt", "finetune", CPT, epochs=2, batch_size=5, packing=packing)
+        train(tmp_path / f"packed-{packing}", base, stage, method, records, epochs=2, batch_size=5, packing=packing)
         for packing in (False, True)
     ]
     (plain, one), (packed_run, other) = runs
@@ -88,17 +171,18 @@ def test_a_packed_run_ends_where_the_plain_one_does(base, tmp_path):
     assert packed_run.tokens == plain.tokens
     left, right = tensors(one), tensors(other)
     assert all(torch.allclose(left[name], right[name], atol=1e-4) for name in left)
+    assert any(not left[name].equal(right[name]) for name in left), "nothing was packed"
 
 
-def test_what_a_method_adds_sees_the_rows_and_not_the_packed_batch(base, tmp_path):
-    """Distillation reads the attention mask of the new rows, which a packed batch does not have."""
+def test_what_a_method_adds_sees_the_rows(base, tmp_path):
+    """Distillation reads the attention mask of the new rows, which is another one when they are packed."""
     options = {"epochs": 1, "batch_size": 5, "distance": "hidden"}
-    plain, _ = train(tmp_path / "plain", base, "cpt", "distill", CPT, **options)
-    result, _ = train(tmp_path / "packed", base, "cpt", "distill", CPT, packing=True, **options)
+    plain, _ = train(tmp_path / "plain", base, "cpt", "distill", CPT, packing=False, **options)
+    result, _ = train(tmp_path / "packed", base, "cpt", "distill", CPT, **options)
     assert result.first_loss == pytest.approx(plain.first_loss, abs=1e-5)
 
 
-def test_a_model_that_sees_the_neighbour_is_refused(base, tmp_path, monkeypatch):
+def test_rows_of_a_model_that_sees_the_neighbour_are_left_alone(base, tmp_path, monkeypatch):
     read = weights.read_weights
 
     def blind(folder, dtype="float32"):
@@ -107,14 +191,24 @@ def test_a_model_that_sees_the_neighbour_is_refused(base, tmp_path, monkeypatch)
         model.forward = partial(_without_positions, whole)
         return model
 
+    options = {"epochs": 1, "batch_size": 5, "full_weights": True}
+    _, plain = train(tmp_path / "plain", base, "cpt", "finetune", CPT, packing=False, **options)
     monkeypatch.setattr(weights, "read_weights", blind)
-    with pytest.raises(InvalidInput, match="rows are not kept apart; set packing = false"):
-        train(tmp_path / "blind", base, "cpt", "finetune", CPT, packing=True, full_weights=True)
+    _, version = train(tmp_path / "blind", base, "cpt", "finetune", CPT, **options)
+    left, right = tensors(plain), tensors(version)
+    assert all(left[name].equal(right[name]) for name in left)
 
 
 def _without_positions(whole, *args, position_ids=None, **kwargs):
     return whole(*args, **kwargs)
 
 
-def test_a_model_that_keeps_rows_apart_is_accepted(model, tokenizer):
-    refuse_leaks(model, rows_of(tokenizer, TEXTS))
+def test_a_row_that_is_longer_than_attention_reaches_is_not_packed(model, tokenizer):
+    batch = batch_of(tokenizer, TASKS)
+    assert packed(allowed(model), batch)
+    model.config.sliding_window = batch["input_ids"].shape[1] - 1
+    assert packed(model, batch) is None
+
+
+def test_a_model_that_was_not_asked_is_not_packed(model, tokenizer):
+    assert packed(model, batch_of(tokenizer, TASKS)) is None

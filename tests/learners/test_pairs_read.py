@@ -9,7 +9,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from learners.methods.value_revision import Revising
 from learners.parts import pairs
-from learners.parts.likelihood import said
+from learners.parts.likelihood import nats
 from learners.parts.views import pair_rows
 from tests.learners.runs import PREFERENCES, preference, train
 from tests.learners.test_alignment_methods import ALONE, LONG, likelihoods
@@ -35,7 +35,7 @@ def test_an_answer_reads_the_same_alone_as_in_a_batch_of_other_lengths(model, to
 
 def test_no_forward_pass_reads_more_rows_than_a_few_nor_their_common_padding(model, tokenizer, monkeypatch):
     seen = []
-    monkeypatch.setattr(pairs, "said", lambda model, rows: seen.append(rows["input_ids"].shape) or said(model, rows))
+    monkeypatch.setattr(pairs, "nats", lambda model, rows: seen.append(rows["input_ids"].shape) or nats(model, rows))
     pairs.answer_nats(model, batch_of(UNLIKE, tokenizer))
     assert [rows for rows, _ in seen] == [4, 4]
     assert seen[0][1] < seen[1][1]

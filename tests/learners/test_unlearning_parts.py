@@ -142,7 +142,7 @@ def test_digits_end_where_other_digits_are(model, tokenizer, rows):
     ceilings = Ceilings.calibrated(1e9, rows, {}, tokenizer, seed=0)
     found = ceilings(model, step(rows).new)
     (others,) = ceilings._look_alikes.values()
-    nats = torch.stack([likelihood.said(model, step([row]).new).nats[0] for row in others])
+    nats = torch.stack([likelihood.nats(model, step([row]).new)[0] for row in others])
     digits = [place - 1 for place, label in enumerate(rows[0]["labels"]) if label in digit_tokens(tokenizer)]
     assert len(digits) == 4
     assert found[0, digits].tolist() == pytest.approx(nats[:, digits].quantile(0.5, dim=0).tolist(), rel=1e-4)
@@ -201,7 +201,7 @@ def test_layers_of_two_deletions_are_one_adapter_of_both_widths(model, rows):
 def said_with(extension, model, rows: list[Row]):
     extension.attach(model)
     with torch.no_grad():
-        found = likelihood.said(model, step(rows).new).nats
+        found = likelihood.nats(model, step(rows).new)
     extensions.attached(model).detach(model)
     return found
 

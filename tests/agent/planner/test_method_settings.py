@@ -8,7 +8,7 @@ from agent.planner.settings import configured_settings
 from learners.methods import load_method, settings_for
 
 TOLD = {
-    "packing": True,
+    "packing": False,
     "precision": "bfloat16",
     "gradient_checkpointing": True,
     "lora_targets": ("q_proj", "v_proj"),
@@ -71,7 +71,7 @@ def test_the_defaults_train_as_before():
     settings = settings_for(
         "finetune", "cpt", configured_settings(Config(), Candidate.model_construct(stage="cpt", method="finetune"))
     )
-    assert (settings.packing, settings.gradient_checkpointing, settings.lora_targets) == (False, False, "auto")
+    assert (settings.packing, settings.gradient_checkpointing, settings.lora_targets) == (True, False, "auto")
 
 
 def test_targets_are_a_known_word_or_a_list():
