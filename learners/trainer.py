@@ -99,8 +99,11 @@ class _RowTrainer(Extended, SFTTrainer):
 
     def _stage_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """On a GPU trl's, which saves memory by computing logits twice; on the CPU the same number in less time."""
-        if not torch.cuda.is_available():
-            return negative_log_likelihood(model, inputs)
+        if torch.cuda.is_available():
+            return self._trls_loss(model, inputs, *args, **kwargs)
+        return negative_log_likelihood(model, inputs)
+
+    def _trls_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         fewer = packed(model, inputs)
         return super()._stage_loss(model, fewer.batch if fewer else inputs, *args, **kwargs)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from learners import weights
+from learners import trainer, weights
 from learners.parts import pairs
 from learners.parts.likelihood import learned, nats, negative_log_likelihood, predicted
 from learners.parts.packing import allow, arranged, packed
@@ -172,6 +172,16 @@ def test_a_packed_run_ends_where_the_plain_one_does(base, tmp_path, stage, recor
     left, right = tensors(one), tensors(other)
     assert all(torch.allclose(left[name], right[name], atol=1e-4) for name in left)
     assert any(not left[name].equal(right[name]) for name in left), "nothing was packed"
+
+
+def test_trls_loss_which_a_gpu_takes_is_that_of_the_rows_too(base, tmp_path, monkeypatch):
+    options = {"epochs": 2, "batch_size": 5}
+    plain, one = train(tmp_path / "plain", base, "cit", "finetune", TASKS, packing=False, **options)
+    monkeypatch.setattr(trainer._RowTrainer, "_stage_loss", trainer._RowTrainer._trls_loss)
+    result, other = train(tmp_path / "packed", base, "cit", "finetune", TASKS, **options)
+    assert result.last_loss == pytest.approx(plain.last_loss, abs=1e-4)
+    left, right = tensors(one), tensors(other)
+    assert all(torch.allclose(left[name], right[name], atol=1e-4) for name in left)
 
 
 def test_what_a_method_adds_sees_the_rows(base, tmp_path):
