@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import nll_loss, pad
 from trl.trainer.utils import FusedCausalLMOutput
 
-from learners.parts.likelihood import by_length, learned, predicted
+from learners.parts.likelihood import by_length, learned, predicted, spread
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -48,13 +48,11 @@ class Answering:
 
 def _told(model: PreTrainedModel, width: int, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """What is told of every token of rows but the first (rows x width x numbers)."""
-    labels, counted = rows["labels"][:, 1:], learned(rows)
-    said, targets = predicted(model, rows), labels[counted]
+    said, targets = predicted(model, rows), rows["labels"][:, 1:][learned(rows)]
     known = said.log_softmax(dim=-1)
     own = -nll_loss(known, targets, reduction="none")
     with torch.no_grad():
         entropy = -(known.exp() * known).sum(dim=-1)
         beside = [entropy, said.mean(dim=-1), said.argmax(dim=-1) == targets]
-    told = torch.stack([own, *beside], dim=-1)
-    whole = own.new_zeros(*labels.shape, len(_TOLD)).masked_scatter(counted[..., None], told)
-    return pad(whole, (0, 0, 0, width - labels.shape[1]))
+    told = spread(torch.stack([own, *beside], dim=-1), rows)
+    return pad(told, (0, 0, 0, width - told.shape[1]))

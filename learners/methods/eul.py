@@ -26,7 +26,7 @@ from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.methods.forgetting import prepare
 from learners.parts import fusion
 from learners.parts.distill import Distillation, Teacher
-from learners.parts.likelihood import learned, predicted
+from learners.parts.likelihood import learned, predicted, spread
 from learners.parts.unlearning import Ceilings
 
 if TYPE_CHECKING:
@@ -155,9 +155,8 @@ class Divergence:
         import torch
         from torch.nn.functional import nll_loss
 
-        labels, counted = rows["labels"][:, 1:], learned(rows)
         now, taught = predicted(model, rows), predicted(partial(self._teacher, model), rows)  # pyright: ignore[reportArgumentType]
         before, after = taught.log_softmax(dim=-1), now.log_softmax(dim=-1)
         apart = (before.exp() * (before - after)).sum(dim=-1)
-        nats = nll_loss(after, labels[counted], reduction="none")
-        return after.new_zeros(*labels.shape, 2).masked_scatter(counted[..., None], torch.stack([nats, apart], dim=-1))
+        nats = nll_loss(after, rows["labels"][:, 1:][learned(rows)], reduction="none")
+        return spread(torch.stack([nats, apart], dim=-1), rows)

@@ -27,6 +27,7 @@ __all__ = [
     "nats_of",
     "negative_log_likelihood",
     "predicted",
+    "spread",
     "tell_prompts",
 ]
 
@@ -134,6 +135,16 @@ def predicted(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch
         return read.logits[counted[:, read.places]].float()
     stand, width = read.fewer.places[:, 1:][counted], read.fewer.batch["labels"].shape[1]
     return read.logits[stand // width, torch.searchsorted(read.places, stand % width - 1)].float()
+
+
+def spread(told: torch.Tensor, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Numbers of the labelled tokens where these stand in rows, 0 elsewhere (rows x tokens - 1 x numbers).
+
+    Args:
+        told: in the order of `learned(rows)` (labelled tokens x numbers).
+    """
+    counted = learned(rows)
+    return told.new_zeros(*counted.shape, told.shape[-1]).masked_scatter(counted.unsqueeze(-1), told)
 
 
 def by_length(

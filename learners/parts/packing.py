@@ -46,8 +46,12 @@ class Packed(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """Tokens, labels, and how many of the first tokens may be shared: one before what is learned is the row's own."""
+    """Its number in the batch, tokens, labels, and how many of the first tokens may be shared.
 
+    The token before what is learned is the row's own.
+    """
+
+    number: int
     ids: list[int]
     labels: list[int]
     sharable: int
@@ -81,17 +85,16 @@ def packed(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> Packed |
     bare = _bare(model)
     if not getattr(bare, _ALLOWED, False):
         return None
-    found = _rows(rows)
     config = bare.config.get_text_config()
-    if max(len(row.ids) for row in found) > _reach(config):
+    found = sorted(_rows(rows), key=lambda row: row.ids[: row.sharable])
+    lengths = [len(row.ids) for row in found]
+    if max(lengths) > _reach(config):
         return None
-    order = sorted(range(len(found)), key=lambda index: found[index].ids[: found[index].sharable])
-    ordered = [found[index] for index in order]
-    alike = _alike(ordered)
-    groups = arranged([len(row.ids) for row in ordered], alike, _cost(int(config.hidden_size)))
+    alike = [0, *(_common(before, row) for before, row in itertools.pairwise(found))]
+    groups = arranged(lengths, alike, _cost(int(config.hidden_size)))
     if len(groups) == len(found):
         return None
-    return _laid_out(ordered, alike, groups, order, rows["input_ids"], eager=_eager(bare))
+    return _laid_out([[found[index] for index in group] for group in groups], rows["input_ids"], eager=_eager(bare))
 
 
 def arranged(lengths: Sequence[int], alike: Sequence[int], cost: Callable[[int, int], float]) -> list[list[int]]:
@@ -120,16 +123,19 @@ def _filled(lengths: Sequence[int], alike: Sequence[int], capacity: int) -> tupl
     """Sequences of at most `capacity` tokens, and how many each has."""
     groups: list[list[int]] = []
     sizes: list[int] = []
-    for row, length in enumerate(lengths):
-        shared = [min(alike[group[-1] + 1 : row + 1]) for group in groups]
-        fitting = [at for at, size in enumerate(sizes) if size + length - shared[at] <= capacity]
+    common: list[int] = []  # of the last row of each sequence and the one at hand
+    for row, (length, same) in enumerate(zip(lengths, alike, strict=True)):
+        common = [min(before, same) for before in common]
+        fitting = [at for at, size in enumerate(sizes) if size + length - common[at] <= capacity]
         if fitting:
-            at = max(fitting, key=lambda at: (shared[at], sizes[at]))
+            at = max(fitting, key=lambda at: (common[at], sizes[at]))
             groups[at].append(row)
-            sizes[at] += length - shared[at]
+            sizes[at] += length - common[at]
+            common[at] = length
         else:
             groups.append([row])
             sizes.append(length)
+            common.append(length)
     return groups, sizes
 
 
@@ -141,37 +147,25 @@ def _cost(width: int) -> Callable[[int, int], float]:
 def _rows(rows: Mapping[str, torch.Tensor]) -> list[_Row]:
     lengths = rows["attention_mask"].sum(dim=1).tolist()
     read = zip(rows["input_ids"].tolist(), rows["labels"].tolist(), lengths, strict=True)
-    return [_Row(ids[:length], labels[:length], _sharable(labels[:length])) for ids, labels, length in read]
+    return [_row(number, ids[:length], labels[:length]) for number, (ids, labels, length) in enumerate(read)]
 
 
-def _sharable(labels: Sequence[int]) -> int:
+def _row(number: int, ids: list[int], labels: list[int]) -> _Row:
     first = next((place for place, label in enumerate(labels) if place and label != _IGNORED), len(labels))
-    return first - 1
-
-
-def _alike(ordered: Sequence[_Row]) -> list[int]:
-    """How many sharable tokens each row has in common with the one before it."""
-    return [0, *(_common(before, row) for before, row in itertools.pairwise(ordered))]
+    return _Row(number, ids, labels, sharable=first - 1)
 
 
 def _common(before: _Row, row: _Row) -> int:
+    """How many tokens two rows share."""
     most = min(before.sharable, row.sharable)
     return next((place for place in range(most) if before.ids[place] != row.ids[place]), most)
 
 
-def _laid_out(
-    ordered: Sequence[_Row],
-    alike: Sequence[int],
-    groups: Sequence[Sequence[int]],
-    order: Sequence[int],
-    padded: torch.Tensor,
-    *,
-    eager: bool,
-) -> Packed:
-    """The packed batch; `order` says which row of `padded` each one is."""
+def _laid_out(groups: Sequence[Sequence[_Row]], padded: torch.Tensor, *, eager: bool) -> Packed:
+    """The packed batch of these sequences; the rows of each are sorted, so neighbours share most."""
     import torch
 
-    paths = [_paths(ordered, alike, group) for group in groups]
+    paths = [_paths(group) for group in groups]
     width = max(int(path.max()) for found in paths for _, path in found) + 1
     shape = (len(groups), width)
     ids, positions = (torch.zeros(shape, dtype=torch.long) for _ in range(2))
@@ -179,29 +173,29 @@ def _laid_out(
     mask = torch.eye(width, dtype=torch.bool).repeat(len(groups), 1, 1)
     places = torch.zeros(padded.shape, dtype=torch.long)
     for at, (group, found) in enumerate(zip(groups, paths, strict=True)):
-        for index, (shared, path) in zip(group, found, strict=True):
-            row, own = ordered[index], path[shared:]
+        for row, (shared, path) in zip(group, found, strict=True):
+            own = path[shared:]
             ids[at, own] = torch.tensor(row.ids[shared:])
             labels[at, own[1:]] = torch.tensor(row.labels[shared + 1 :], dtype=torch.long)
             positions[at, own] = torch.arange(shared, len(path))
             mask[at, own[:, None], path] = torch.ones(len(path), len(path), dtype=torch.bool).tril()[shared:]
-            places[order[index], : len(path)] = at * width + path
+            places[row.number, : len(path)] = at * width + path
     told = mask if not eager else torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.float32).min)
     batch = {"input_ids": ids, "labels": labels, "position_ids": positions, "attention_mask": told[:, None]}
     return Packed({name: value.to(padded.device) for name, value in batch.items()}, places.to(padded.device))
 
 
-def _paths(ordered: Sequence[_Row], alike: Sequence[int], group: Sequence[int]) -> list[tuple[int, torch.Tensor]]:
+def _paths(group: Sequence[_Row]) -> list[tuple[int, torch.Tensor]]:
     """Of each row of a sequence: how many tokens it shares with the one before, and the columns of all its tokens."""
     import torch
 
-    found: list[tuple[int, torch.Tensor]] = []
-    filled, before = 0, group[0]
-    for index in group:
-        shared = min(alike[before + 1 : index + 1], default=0)
-        own = torch.arange(filled, filled + len(ordered[index].ids) - shared)
-        found.append((shared, torch.cat([found[-1][1][:shared], own]) if found else own))
-        filled, before = filled + len(own), index
+    found = [(0, torch.arange(len(group[0].ids)))]
+    filled = len(group[0].ids)
+    for before, row in itertools.pairwise(group):
+        shared = _common(before, row)
+        own = torch.arange(filled, filled + len(row.ids) - shared)
+        found.append((shared, torch.cat([found[-1][1][:shared], own])))
+        filled += len(own)
     return found
 
 
@@ -212,8 +206,8 @@ def _keeps_apart(model: PreTrainedModel) -> bool:
     half = _PROOF_TOKENS // 2
     rows = [list(range(_PROOF_TOKENS)), [*range(half), *range(_PROOF_TOKENS, _PROOF_TOKENS + half)]]
     ids = torch.tensor(rows, device=model.device) % _bare(model).config.get_text_config().vocab_size
-    found = [_Row(row, [_IGNORED] * _PROOF_TOKENS, _PROOF_TOKENS - 1) for row in ids.tolist()]
-    together = _laid_out(found, [0, half], [[0, 1]], [0, 1], ids, eager=_eager(_bare(model)))
+    found = [_row(number, row, [_IGNORED] * _PROOF_TOKENS) for number, row in enumerate(ids.tolist())]
+    together = _laid_out([found], ids, eager=_eager(_bare(model)))
     inputs = {name: value for name, value in together.batch.items() if name != "labels"}
     training = model.training
     model.eval()
