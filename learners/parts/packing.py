@@ -61,14 +61,15 @@ def allow(model: PreTrainedModel) -> bool:
     """Let the rows of this model be packed, if it keeps them apart; whatever it is wrapped in later.
 
     Returns:
-        Whether it does: its attention takes a mask and positions, nothing is attached to it that looks at rows by
-        itself, and a row's logits are those of the row alone.
+        Whether it does: its attention takes a mask and positions, nothing is attached to it that looks at rows one by
+        one, and a row's logits are those of the row alone.
     """
     from learners.parts.extensions import attached
 
     bare = _bare(model)
     takes = "position_ids" in inspect.signature(bare.forward).parameters and _attention(bare) in _ATTENTION
-    apart = takes and attached(bare) is None and _keeps_apart(model)
+    extension = attached(bare)
+    apart = takes and (extension is None or not extension.by_row) and _keeps_apart(model)
     setattr(bare, _ALLOWED, apart)
     return apart
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from learners.failures import InvalidInput
 from learners.parts import row_numbers, tasks
 from learners.parts.likelihood import negative_log_likelihood
+from learners.parts.penalties import new_likelihood
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -92,10 +93,11 @@ def likelihood(run: Run, pool: Kind) -> LossTerm:
 
 
 def learned(run: Run, pool: Kind, *after: Callable[[], None], losses: tuple[LossTerm, ...] = ()) -> Recipe:
-    """The stage's loss of rows that are routed, and the task that was learned written down."""
+    """The stage's loss of rows that are routed or have one slot, and the task that was learned written down."""
     from learners.methods.contract import Recipe
 
-    return Recipe(stage_loss=likelihood(run, pool), losses=losses, after_training=(partial(tasks.write, run), *after))
+    loss = likelihood(run, pool) if pool.forced is None else new_likelihood
+    return Recipe(stage_loss=loss, losses=losses, after_training=(partial(tasks.write, run), *after))
 
 
 def examples(run: Run, router: Router, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -174,6 +174,31 @@ def test_a_packed_run_ends_where_the_plain_one_does(base, tmp_path, stage, recor
     assert any(not left[name].equal(right[name]) for name in left), "nothing was packed"
 
 
+@pytest.mark.parametrize(
+    ("method", "options"), [("elm", {}), ("conpet", {"mode": "dynamic"}), ("k_adapter", {}), ("plug_lm", {})]
+)
+def test_an_extension_that_treats_all_rows_alike_is_packed(base, tmp_path, method, options):
+    runs = [
+        train(tmp_path / f"packed-{packing}", base, "cit", method, TASKS, epochs=2, packing=packing, **options)
+        for packing in (False, True)
+    ]
+    (plain, one), (packed_run, other) = runs
+    assert packed_run.last_loss == pytest.approx(plain.last_loss, abs=1e-4)
+    left, right = tensors(one), tensors(other)
+    assert all(torch.allclose(left[name], right[name], atol=1e-4) for name in left)
+    assert any(not left[name].equal(right[name]) for name in left), "nothing was packed"
+
+
+@pytest.mark.parametrize("method", ["slm", "sapt", "progressive_prompts", "prompt_pool"])
+def test_an_extension_that_routes_row_by_row_reads_row_by_row(base, tmp_path, method):
+    stage, records = ("cpt", CPT) if method == "prompt_pool" else ("cit", TASKS)
+    left, right = (
+        tensors(train(tmp_path / f"packed-{packing}", base, stage, method, records, epochs=1, packing=packing)[1])
+        for packing in (False, True)
+    )
+    assert all(left[name].equal(right[name]) for name in left)
+
+
 def test_trls_loss_which_a_gpu_takes_is_that_of_the_rows_too(base, tmp_path, monkeypatch):
     options = {"epochs": 2, "batch_size": 5}
     plain, one = train(tmp_path / "plain", base, "cit", "finetune", TASKS, packing=False, **options)

@@ -64,6 +64,11 @@ class Extension(nn.Module, ABC):
         self._prompts: Tensor | None = None
 
     @property
+    def by_row(self) -> bool:
+        """Whether it treats each row of a batch in a way of its own, so that no two rows can share a sequence."""
+        return self.routes
+
+    @property
     def words(self) -> Mapping[int, str]:
         """Tokens that it adds beyond the vocabulary, which end an answer, and how each reads."""
         return {}

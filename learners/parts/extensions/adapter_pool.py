@@ -153,6 +153,11 @@ class Kind(Extension):
         """Number of slots."""
         return len(self._places)
 
+    @property
+    def by_row(self) -> bool:
+        """See `Extension.by_row`; a forced slot is every row's."""
+        return self.forced is None
+
     def grow(self, count: int, *, seed: int) -> None:
         """Add slots, which change nothing until they learn, and freeze all others and the router."""
         self.requires_grad_(False)
