@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from learners.job import TrainSpec
+from learners.parts.labels import IGNORED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,7 +26,6 @@ __all__ = ["Piece", "View", "ViewResult", "ViewSpec", "views"]
 
 Role = Literal["new", "forgotten", "rehearsed", "chosen", "rejected", "approved", "disapproved", "prompt"]
 
-_IGNORED = -100
 _SAMPLE_ROWS = 2000
 
 
@@ -148,12 +148,12 @@ def _sequences(row: Mapping[str, Any], role: Role) -> list[tuple[Role, list[int]
         sides = [("approved" if row["label"] else "disapproved", row["completion_ids"])]
     else:
         sides = [("prompt", [])]
-    return [(side, [*prompt, *answer], [*[_IGNORED] * len(prompt), *answer]) for side, answer in sides]
+    return [(side, [*prompt, *answer], [*[IGNORED] * len(prompt), *answer]) for side, answer in sides]
 
 
 def _marked(ids: Sequence[int], labels: Sequence[int]) -> list[tuple[int, bool]]:
     """Each token and whether it is learned; a first token never is, for nothing predicts it."""
-    return [(token, place > 0 and labels[place] != _IGNORED) for place, token in enumerate(ids)]
+    return [(token, place > 0 and labels[place] != IGNORED) for place, token in enumerate(ids)]
 
 
 def _view(role: Role, marked: Sequence[tuple[int, bool]], tokenizer: PreTrainedTokenizerBase) -> View:

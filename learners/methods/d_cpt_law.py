@@ -124,7 +124,6 @@ def _measured(run: Run, new: Sequence[Row], old: Sequence[Row], probe: Sequence[
             measured_every=settings.pilot_steps // 4,
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,
-            pad=int(run.tokenizer.pad_token_id),  # pyright: ignore
             seed=run.seed,
         )
     before = novelty(run.model, probe)

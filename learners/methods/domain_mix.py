@@ -154,7 +154,6 @@ def _tried(run: Run, groups: Mapping[str, list[int]]) -> _Mixture:
             steps=settings.pilot_steps,
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,
-            pad=int(run.tokenizer.pad_token_id),  # pyright: ignore
             seed=run.seed,
         )
         for weights in settings.pilot_mixtures

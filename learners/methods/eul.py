@@ -26,7 +26,8 @@ from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.methods.forgetting import prepare
 from learners.parts import fusion
 from learners.parts.distill import Distillation, Teacher
-from learners.parts.likelihood import learned, predicted, spread
+from learners.parts.labels import learned
+from learners.parts.likelihood import predicted, spread
 from learners.parts.unlearning import Ceilings
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Divergence:
         import torch
         from torch.nn.functional import nll_loss
 
-        now, taught = predicted(model, rows), predicted(partial(self._teacher, model), rows)  # pyright: ignore[reportArgumentType]
+        now, taught = predicted(model, rows), predicted(model, rows, by=partial(self._teacher, model))
         before, after = taught.log_softmax(dim=-1), now.log_softmax(dim=-1)
         apart = (before.exp() * (before - after)).sum(dim=-1)
         nats = nll_loss(after, rows["labels"][:, 1:][learned(rows)], reduction="none")

@@ -19,7 +19,8 @@ from pydantic import Field
 from learners.failures import InvalidInput
 from learners.methods import forgetting
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts.likelihood import learned, nats_of
+from learners.parts.labels import IGNORED, learned
+from learners.parts.likelihood import nats_of
 from learners.parts.unlearning import Ceilings, capped, forgotten_rows
 from learners.parts.views import PairRow, Row, chat_rows
 from learners.records import Record
@@ -87,7 +88,9 @@ def _pair(record: Record, answer: str, tokenizer: PreTrainedTokenizerBase, limit
 
 
 def _side(row: Row, *, learned: bool = True) -> list[int]:
-    return [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if (label != -100) is learned]
+    return [
+        token for token, label in zip(row["input_ids"], row["labels"], strict=True) if (label != IGNORED) is learned
+    ]
 
 
 def compose(run: Run) -> Recipe:
@@ -127,6 +130,6 @@ def _halves(batch: Mapping[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
     import torch
 
     ids, seen = batch["input_ids"], batch["attention_mask"]
-    labels = torch.where(batch["completion_mask"].bool(), ids, -100)
+    labels = torch.where(batch["completion_mask"].bool(), ids, IGNORED)
     parts = zip(ids.chunk(2), labels.chunk(2), seen.chunk(2), strict=True)
     return [dict(zip(("input_ids", "labels", "attention_mask"), part, strict=True)) for part in parts]

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts.labels import IGNORED
 from learners.parts.penalties import new_likelihood
 from learners.parts.views import Row
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "compose", "wrap"]
 
 _QUERY_ROWS = 32
-_IGNORED = -100
 
 
 class Settings(contract.Settings):
@@ -70,7 +70,7 @@ def wrap(sources: Sources, material: Material) -> PreTrainedModel:
 
 def _asked(row: Row) -> list[int]:
     """What of a row is there when it has to be answered: its prompt, or all of a text."""
-    read = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label == _IGNORED]
+    read = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label == IGNORED]
     return read or row["input_ids"]
 
 

@@ -16,7 +16,8 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
-from learners.parts.likelihood import learned, nats
+from learners.parts.labels import learned
+from learners.parts.likelihood import nats
 
 if TYPE_CHECKING:
     import torch

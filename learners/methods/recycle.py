@@ -15,8 +15,9 @@ from pydantic import Field
 from learners.failures import InvalidInput
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
-from learners.parts.distill import Distillation
-from learners.parts.likelihood import negative_log_likelihood
+from learners.parts.distill import of_predictions
+from learners.parts.likelihood import negative_log_likelihood, predicted
+from learners.parts.packing import allow
 from learners.versions import Version, read_version
 
 if TYPE_CHECKING:
@@ -140,15 +141,14 @@ def compose(run: Run) -> Recipe:
     if not settings.distil_weight or not settings.epochs:
         return Recipe()
     donor = weights.load(_donor(run.parent, settings).folder, verify=False).model.requires_grad_(False)  # pyright: ignore
-    term = Distillation(
-        lambda model, **inputs: donor(**inputs),
-        distance="logits",
-        source="new",
-        weight=settings.distil_weight,
-        temperature=settings.temperature,
-    )
+    if settings.packing:
+        allow(donor)
+
+    def near(model: PreTrainedModel, step: Step) -> torch.Tensor:
+        taught, learned = predicted(donor, step.new), predicted(model, step.new)
+        return of_predictions(taught, learned, settings.temperature) * settings.distil_weight
 
     def likelihood(model: PreTrainedModel, step: Step) -> torch.Tensor:
         return negative_log_likelihood(model, step.new) * (1 - settings.distil_weight)
 
-    return Recipe(stage_loss=likelihood, losses=(term,))
+    return Recipe(stage_loss=likelihood, losses=(near,))

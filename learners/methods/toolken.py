@@ -19,6 +19,7 @@ from learners.failures import InvalidInput
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts.calls import calls_in, marker
+from learners.parts.labels import IGNORED
 from learners.parts.penalties import new_likelihood
 from learners.parts.turns import turn_rows
 from learners.parts.views import Row, learned_tokens
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["Settings", "compose", "prepare", "wrap"]
-
-_IGNORED = -100
 
 
 class Settings(contract.Settings):
@@ -94,15 +93,15 @@ def _vocabulary(sources: Sources) -> int:
 def _renamed(row: Row, tokenizer: PreTrainedTokenizerBase, tokens: dict[str, int], *, only_calls: bool) -> Row:
     """A row in whose labels every call is one token; the call's other tokens are not learned."""
     labels = row["labels"]
-    places = [place for place, label in enumerate(labels) if label != _IGNORED]
+    places = [place for place, label in enumerate(labels) if label != IGNORED]
     learned = [labels[place] for place in places]
     calls = calls_in(_text(tokenizer, learned))
-    renamed = [_IGNORED] * len(labels) if only_calls or not places else list(labels)
+    renamed = [IGNORED] * len(labels) if only_calls or not places else list(labels)
     ends = [len(_text(tokenizer, learned[: count + 1])) for count in range(len(learned))] if calls else []
     for call in calls:
         inside = [place for place, end in zip(places, _overlaps(ends, call.start, call.end), strict=True) if end]
         for place in inside:
-            renamed[place] = _IGNORED
+            renamed[place] = IGNORED
         renamed[inside[0]] = tokens[call.name]
     return Row(input_ids=row["input_ids"], labels=renamed)
 

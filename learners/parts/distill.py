@@ -12,10 +12,11 @@ Sources: Hinton et al. 2015 (arXiv:1503.02531) for logits, T^2 included; Jin et 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from learners.parts.likelihood import predicted
 from learners.parts.penalties import trainable_copy
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from learners.methods.contract import Step
 
-__all__ = ["Distance", "Distillation", "Source", "Teacher", "mean_pooled"]
+__all__ = ["Distance", "Distillation", "Source", "Teacher", "mean_pooled", "of_predictions"]
 
 Distance = Literal["logits", "hidden", "relational"]
 Source = Literal["new", "rehearsal"]
@@ -57,7 +58,7 @@ class Distillation:
     """weight * distance(teacher, student) on the new or the rehearsed rows.
 
     Args:
-        teacher: (student, inputs of a forward pass) -> outputs: a `Teacher`, or another model of the same vocabulary.
+        teacher: that the student is kept near.
         distance: which one.
         source: rows on which they are compared; a step without such rows adds nothing.
         weight: alpha.
@@ -65,7 +66,7 @@ class Distillation:
     """
 
     def __init__(
-        self, teacher: Callable[..., Any], *, distance: Distance, source: Source, weight: float, temperature: float
+        self, teacher: Teacher, *, distance: Distance, source: Source, weight: float, temperature: float
     ) -> None:
         self._teacher, self._distance, self._source = teacher, distance, source
         self._weight, self._temperature = weight, temperature
@@ -79,10 +80,10 @@ class Distillation:
         rows = step.new if self._source == "new" else step.rehearsal
         if not rows:
             return torch.zeros((), device=next(model.parameters()).device)
-        inputs: dict[str, Any] = {name: rows[name] for name in ("input_ids", "attention_mask")}
         if self._distance == "logits":
-            taught, learned = self._teacher(model, **inputs, use_cache=False), model(**inputs, use_cache=False)
-            return _of_logits(taught.logits, learned.logits, rows, self._temperature) * self._weight
+            taught, learned = predicted(model, rows, by=partial(self._teacher, model)), predicted(model, rows)
+            return of_predictions(taught, learned, self._temperature) * self._weight
+        inputs = {name: rows[name] for name in ("input_ids", "attention_mask")}
         before, now = by_rows(partial(self._pooled, model), inputs).unbind(dim=1)
         hidden = self._distance == "hidden"
         return (_of_hidden(before, now) if hidden else _relational(before, now, self._temperature)) * self._weight
@@ -102,16 +103,11 @@ def mean_pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)
 
 
-def _of_logits(
-    taught: torch.Tensor, learned: torch.Tensor, rows: Mapping[str, torch.Tensor], temperature: float
-) -> torch.Tensor:
-    """T^2 * KL(teacher || student), the mean over the positions whose next token is learned."""
+def of_predictions(taught: torch.Tensor, learned: torch.Tensor, temperature: float) -> torch.Tensor:
+    """T^2 * KL(teacher || student) of their logits (each tokens x vocabulary), the mean over tokens, in nats."""
     from torch.nn.functional import kl_div, log_softmax
 
-    counted = rows["labels"][:, 1:] != -100
-    expected, given = (
-        log_softmax(logits[:, :-1][counted].float() / temperature, dim=-1) for logits in (taught, learned)
-    )
+    expected, given = (log_softmax(logits / temperature, dim=-1) for logits in (taught, learned))
     return kl_div(given, expected, log_target=True, reduction="batchmean") * temperature**2
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from learners.parts.labels import batch_of
+from learners.parts.likelihood import predicted
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -22,10 +24,8 @@ def mean_entropy(model: PreTrainedModel, row: Row) -> float:
     """Mean entropy of the predictions of a row's labelled tokens, in nats."""
     import torch
 
-    ids, labels = (torch.tensor([row[key]], device=model.device) for key in ("input_ids", "labels"))
     with torch.no_grad():
-        logits = model(input_ids=ids, use_cache=False).logits[:, :-1][labels[:, 1:] != -100]
-    log_p = logits.float().log_softmax(-1)
+        log_p = predicted(model, batch_of([row], model.device)).log_softmax(-1)
     return float(-(log_p.exp() * log_p).sum(-1).mean())
 
 
@@ -42,9 +42,7 @@ class OutputEntropy:
 
     def __call__(self, model: PreTrainedModel, step: Step) -> torch.Tensor:
         """The term for one step's rows."""
-        rows = step.new
-        logits = model(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"], use_cache=False).logits
-        return self._weight * self.distance(logits[:, :-1][rows["labels"][:, 1:] != -100])
+        return self._weight * self.distance(predicted(model, step.new))
 
     def distance(self, logits: torch.Tensor) -> torch.Tensor:
         """Mean distance from uniform of predictions: tokens x vocabulary -> scalar, in nats."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from learners.parts import keep
+from learners.parts.labels import batch_of
+from learners.parts.likelihood import nats
 from learners.parts.penalties import trainable_copy
 from learners.parts.views import Row
 
@@ -41,21 +43,11 @@ def diagonal_fisher(model: PreTrainedModel, rows: Sequence[Row]) -> dict[str, to
     training = model.training
     model.eval()
     for row in rows:
-        gradients = torch.autograd.grad(_log_likelihood(model, row), list(trainable.values()))
+        gradients = torch.autograd.grad(nats(model, batch_of([row], model.device)).sum(), list(trainable.values()))
         for name, gradient in zip(trainable, gradients, strict=True):
             total[name] += gradient.float().square()
     model.train(training)
     return _mean_one(total)
-
-
-def _log_likelihood(model: PreTrainedModel, row: Row) -> torch.Tensor:
-    import torch
-
-    device = next(model.parameters()).device
-    ids = torch.tensor([row["input_ids"]], device=device)
-    labels = torch.tensor([row["labels"]], device=device)
-    mean: torch.Tensor = model(input_ids=ids, labels=labels, use_cache=False).loss
-    return -mean * (labels[:, 1:] != -100).sum()
 
 
 def _mean_one(values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from learners.parts.labels import asked, learned
 from learners.parts.packing import Packed, packed
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = [
-    "IGNORED",
-    "asked",
     "by_length",
-    "learned",
     "nats",
     "nats_of",
     "negative_log_likelihood",
@@ -33,9 +31,6 @@ __all__ = [
 
 _ROWS_AT_ONCE = 4
 """Rows of answers that a process reads in one forward pass."""
-
-IGNORED = -100
-"""The label of a token that is read and not learned."""
 
 
 def negative_log_likelihood(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -66,7 +61,7 @@ class _Read(NamedTuple):
     targets: torch.Tensor
 
 
-def _read(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> _Read:
+def _read(model: PreTrainedModel, rows: Mapping[str, torch.Tensor], by: Callable[..., Any] | None = None) -> _Read:
     fewer = packed(model, rows)
     if fewer:
         rows = fewer.batch
@@ -74,23 +69,8 @@ def _read(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> _Read:
         tell_prompts(model, asked(rows["labels"], rows["attention_mask"]))
     places = learned(rows).any(dim=0).nonzero().flatten()
     inputs = {name: value for name, value in rows.items() if name != "labels"}
-    logits: torch.Tensor = model(**inputs, logits_to_keep=places, use_cache=False).logits
+    logits: torch.Tensor = (by or model)(**inputs, logits_to_keep=places, use_cache=False).logits
     return _Read(fewer, places, logits, rows["labels"][:, 1:][:, places])
-
-
-def asked(labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The prompt of each row: its tokens before the first that is learned, or all of them where there are none.
-
-    Args:
-        labels, mask: rows x tokens.
-
-    Returns:
-        True for these tokens (rows x tokens).
-    """
-    import torch
-
-    before = mask.bool() & ((labels != IGNORED).cumsum(dim=1) == 0)
-    return torch.where(before.any(dim=1, keepdim=True), before, mask.bool())
 
 
 def tell_prompts(model: PreTrainedModel, prompts: torch.Tensor) -> None:
@@ -122,15 +102,21 @@ def nats(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tens
     return whole if read.fewer is None else pad(whole, (1, 0)).flatten()[read.fewer.places[:, 1:]]
 
 
-def predicted(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def predicted(
+    model: PreTrainedModel, rows: Mapping[str, torch.Tensor], *, by: Callable[..., Any] | None = None
+) -> torch.Tensor:
     """What a model predicts where the labelled tokens of rows stand, in the order of `learned(rows)`.
+
+    Args:
+        rows: input_ids, labels and attention_mask (each rows x tokens), filled up at the end.
+        by: in the model's place, what reads as it does with other weights: inputs of a forward pass -> outputs.
 
     Returns:
         Logits, float32 (labelled tokens x vocabulary).
     """
     import torch
 
-    read, counted = _read(model, rows), learned(rows)
+    read, counted = _read(model, rows, by), learned(rows)
     if read.fewer is None:
         return read.logits[counted[:, read.places]].float()
     stand, width = read.fewer.places[:, 1:][counted], read.fewer.batch["labels"].shape[1]
@@ -194,8 +180,3 @@ def nats_of(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.T
     from learners.together import by_rows
 
     return by_rows(partial(nats, model), rows)
-
-
-def learned(rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Which tokens but the first are labelled (rows x tokens - 1)."""
-    return rows["labels"][:, 1:] != IGNORED

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from learners.parts.labels import batch_of, learned
+from learners.parts.likelihood import predicted
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
@@ -31,12 +33,10 @@ def is_mistake(model: PreTrainedModel, row: Row, *, least_lead: float = 0.0) -> 
     """
     import torch
 
-    labels = torch.tensor(row["labels"][1:], device=model.device)
-    learned = labels != -100
+    rows = batch_of([row], model.device)
     with torch.inference_mode():
-        logits = model(input_ids=torch.tensor([row["input_ids"]], device=model.device)).logits[0, :-1]
-        likely = logits[learned].float().softmax(dim=-1)
-        answer = labels[learned].unsqueeze(1)
+        likely = predicted(model, rows).softmax(dim=-1)
+        answer = rows["labels"][:, 1:][learned(rows)].unsqueeze(1)
         lead = likely.gather(1, answer).squeeze(1) - likely.scatter(1, answer, 0.0).amax(dim=1)
     return bool((lead < least_lead).any())
 

@@ -18,13 +18,14 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from learners.parts.labels import IGNORED
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
 __all__ = ["Packed", "allow", "arranged", "packed"]
 
-_IGNORED = -100
 _ALLOWED = "cld_packs"  # set on the plain model
 _ATTENTION = ("eager", "sdpa")  # those that take a mask for every pair of tokens
 _PROOF_TOKENS = 16
@@ -152,7 +153,7 @@ def _rows(rows: Mapping[str, torch.Tensor]) -> list[_Row]:
 
 
 def _row(number: int, ids: list[int], labels: list[int]) -> _Row:
-    first = next((place for place, label in enumerate(labels) if place and label != _IGNORED), len(labels))
+    first = next((place for place, label in enumerate(labels) if place and label != IGNORED), len(labels))
     return _Row(number, ids, labels, sharable=first - 1)
 
 
@@ -170,7 +171,7 @@ def _laid_out(groups: Sequence[Sequence[_Row]], padded: torch.Tensor, *, eager: 
     width = max(int(path.max()) for found in paths for _, path in found) + 1
     shape = (len(groups), width)
     ids, positions = (torch.zeros(shape, dtype=torch.long) for _ in range(2))
-    labels = torch.full(shape, _IGNORED)
+    labels = torch.full(shape, IGNORED)
     mask = torch.eye(width, dtype=torch.bool).repeat(len(groups), 1, 1)
     places = torch.zeros(padded.shape, dtype=torch.long)
     for at, (group, found) in enumerate(zip(groups, paths, strict=True)):
@@ -207,7 +208,7 @@ def _keeps_apart(model: PreTrainedModel) -> bool:
     half = _PROOF_TOKENS // 2
     rows = [list(range(_PROOF_TOKENS)), [*range(half), *range(_PROOF_TOKENS, _PROOF_TOKENS + half)]]
     ids = torch.tensor(rows, device=model.device) % _bare(model).config.get_text_config().vocab_size
-    found = [_row(number, row, [_IGNORED] * _PROOF_TOKENS) for number, row in enumerate(ids.tolist())]
+    found = [_row(number, row, [IGNORED] * _PROOF_TOKENS) for number, row in enumerate(ids.tolist())]
     together = _laid_out([found], ids, eager=_eager(_bare(model)))
     inputs = {name: value for name, value in together.batch.items() if name != "labels"}
     training = model.training

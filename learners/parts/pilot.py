@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from learners.parts.labels import batch_of
 from learners.parts.law import Point
 from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.penalties import trainable_copy
@@ -17,7 +18,6 @@ from learners.parts.select import novelty
 from learners.parts.views import Row
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 __all__ = ["after_mixture", "pilot"]
@@ -34,7 +34,6 @@ def pilot(
     measured_every: int,
     batch_size: int,
     learning_rate: float,
-    pad: int,
     seed: int,
 ) -> list[Point]:
     """Train on a mixture of new and old data and measure the loss on old data on the way.
@@ -43,7 +42,6 @@ def pilot(
         model: its trainable weights are put back afterwards.
         new, old: rows of both kinds; each batch draws `share` of its rows from the new ones.
         probe: rows that the loss is measured on; of the old kind, and not among `old`.
-        pad: token that fills up shorter rows.
 
     Returns:
         A point after every `measured_every` steps, with the share of OLD data.
@@ -55,7 +53,7 @@ def pilot(
 
     return [
         Point(tokens, 1 - share, loss)
-        for tokens, loss in _trial(model, batch, probe, steps, measured_every, learning_rate, pad)
+        for tokens, loss in _trial(model, batch, probe, steps, measured_every, learning_rate)
     ]
 
 
@@ -68,7 +66,6 @@ def after_mixture(
     steps: int,
     batch_size: int,
     learning_rate: float,
-    pad: int,
     seed: int,
 ) -> float:
     """Train on a mixture of sources and return the mean loss on `probe` at the end, in nats.
@@ -77,7 +74,6 @@ def after_mixture(
         model: its trainable weights are put back afterwards.
         groups: rows of each source, none empty, none of them in `probe`.
         weights: of every source, in any unit: how often its rows are drawn.
-        pad: token that fills up shorter rows.
     """
     draw = random.Random(f"{seed}:mixture")  # noqa: S311 - sampling, not secrecy
     names = list(groups)
@@ -87,7 +83,7 @@ def after_mixture(
             draw.choice(groups[name]) for name in draw.choices(names, [weights[one] for one in names], k=batch_size)
         ]
 
-    ((_, loss),) = _trial(model, batch, probe, steps, steps, learning_rate, pad)
+    ((_, loss),) = _trial(model, batch, probe, steps, steps, learning_rate)
     return loss
 
 
@@ -98,7 +94,6 @@ def _trial(
     steps: int,
     measured_every: int,
     learning_rate: float,
-    pad: int,
 ) -> list[tuple[int, float]]:
     """Train, measure (tokens so far, mean loss on the probe) on the way, and put the weights back."""
     import torch
@@ -112,7 +107,7 @@ def _trial(
         rows = batch()
         tokens += sum(len(row["input_ids"]) for row in rows)
         optimizer.zero_grad()
-        negative_log_likelihood(model, _collated(rows, pad, model.device)).backward()
+        negative_log_likelihood(model, batch_of(rows, model.device)).backward()
         optimizer.step()
         if step % measured_every == 0:
             values = novelty(model, probe)
@@ -123,19 +118,3 @@ def _trial(
             if name in before:
                 weight.copy_(before[name])
     return found
-
-
-def _collated(rows: Sequence[Row], pad: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """input_ids, labels and attention_mask, filled up at the end."""
-    import torch
-
-    width = max(len(row["input_ids"]) for row in rows)
-
-    def filled(values: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
-        return torch.tensor([[*ids, *[filler] * (width - len(ids))] for ids in values], device=device)
-
-    return {
-        "input_ids": filled([row["input_ids"] for row in rows], pad),
-        "labels": filled([row["labels"] for row in rows], -100),
-        "attention_mask": filled([[1] * len(row["input_ids"]) for row in rows], 0),
-    }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from learners.failures import InvalidInput
 from learners.parts import row_numbers, tasks
+from learners.parts.labels import IGNORED
 from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.penalties import new_likelihood
 from learners.parts.views import Row
@@ -120,7 +121,7 @@ def _queries(run: Run, router: Router, rows: Sequence[Row]) -> torch.Tensor:
     found: list[torch.Tensor] = []
     for row in rows:
         ids, labels = (torch.tensor([row[name]], device=inner.device) for name in ("input_ids", "labels"))
-        told = labels == -100
+        told = labels == IGNORED
         found.append(router.query(inner, ids, prompt_tokens(labels, torch.ones_like(ids)) if told.any() else ~told))
     return torch.cat(found) if found else torch.zeros(0, int(inner.config.hidden_size), device=inner.device)
 

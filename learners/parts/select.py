@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from learners.parts.labels import batch_of
+from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.views import Row
 from learners.records import Record
 
@@ -70,12 +72,8 @@ def novelty(model: PreTrainedModel, rows: Sequence[Row]) -> list[float]:
     """Mean negative log-likelihood of each row's labelled tokens under the model, in nats (log perplexity)."""
     import torch
 
-    found: list[float] = []
     with torch.inference_mode():
-        for row in rows:
-            ids, labels = (torch.tensor([row[key]], device=model.device) for key in ("input_ids", "labels"))
-            found.append(float(model(input_ids=ids, labels=labels, use_cache=False).loss))
-    return found
+        return [float(negative_log_likelihood(model, batch_of([row], model.device))) for row in rows]
 
 
 def diversity(rows: Sequence[Row]) -> list[float]:

@@ -17,10 +17,11 @@ records are as likely as held-out ones are on average; ceilings per token and th
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from learners.parts.likelihood import IGNORED, learned, nats_of
+from learners.parts.labels import IGNORED, batch_of, learned
+from learners.parts.likelihood import nats_of
 from learners.parts.views import Row, chat_rows, rehearsal_rows
 from learners.records import Record
 
@@ -74,26 +75,10 @@ def token_nats(model: PreTrainedModel, rows: Sequence[Row], batch_size: int) -> 
     with torch.no_grad():
         for start in range(0, len(rows), batch_size):
             some = rows[start : start + batch_size]
-            nats = nats_of(model, _batch(some, model.device)).cpu()
+            nats = nats_of(model, batch_of(some, model.device)).cpu()
             for row, own in zip(some, nats, strict=True):
                 found[key_of(row)] = own[: len(row["input_ids"]) - 1].tolist()
     return found
-
-
-def _batch(rows: Sequence[Row], device: torch.device) -> dict[str, torch.Tensor]:
-    """Rows side by side, padded at their ends."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-
-    def padded(lists: Iterable[Sequence[int]], value: int) -> torch.Tensor:
-        return pad_sequence([torch.tensor(one) for one in lists], batch_first=True, padding_value=value).to(device)
-
-    ids = [row["input_ids"] for row in rows]
-    return {
-        "input_ids": padded(ids, 0),
-        "labels": padded([row["labels"] for row in rows], IGNORED),
-        "attention_mask": padded([[1] * len(one) for one in ids], 0),
-    }
 
 
 def digit_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, list[int]]:
@@ -193,7 +178,7 @@ class Ceilings:
         if not drawn:
             return
         with torch.no_grad():
-            nats = nats_of(model, _batch(drawn, found.device)).to(found.dtype)
+            nats = nats_of(model, batch_of(drawn, found.device)).to(found.dtype)
         for own, key, some, seen in zip(found, keys, several, nats.split([len(some) for some in several]), strict=True):
             if some:
                 width = len(key) - 1

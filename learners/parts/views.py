@@ -2,7 +2,7 @@
 
 Owns tokenisation, chat templates, loss masks and the removal of held-out sentences. Knows neither stages nor methods;
 `learners.stages` says which view a stage takes, and rehearsal uses `rehearsal_rows` for whatever is remembered.
-A label of -100 marks a token that is read but not learned.
+Which tokens are learned its labels say (`learners.parts.labels`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from learners.failures import InvalidInput
+from learners.parts.labels import IGNORED
 from learners.records import Kind, Record
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ __all__ = [
 Form = Literal["rows", "pairs", "labels", "prompts"]
 """What a training row is: tokens to predict, two answers of which one is better, one judged answer, or a question."""
 
-_IGNORED = -100
 Messages = Sequence[dict[str, Any]]
 
 
@@ -156,7 +156,7 @@ def chat_rows(
     if not answer_ids or len(prompt_ids) >= max_length:
         return []
     ids = [*prompt_ids, *answer_ids][:max_length]
-    return [Row(input_ids=ids, labels=[*[_IGNORED] * len(prompt_ids), *answer_ids][:max_length])]
+    return [Row(input_ids=ids, labels=[*[IGNORED] * len(prompt_ids), *answer_ids][:max_length])]
 
 
 def pair_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[PairRow]:
@@ -209,7 +209,7 @@ def prompt_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: 
 
 def learned_tokens(row: Row) -> int:
     """Tokens of a row that are predicted and learned; the first one is predicted from nothing."""
-    return sum(label != _IGNORED for label in row["labels"][1:])
+    return sum(label != IGNORED for label in row["labels"][1:])
 
 
 def rehearsable(record: Record) -> bool:

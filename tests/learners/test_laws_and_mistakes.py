@@ -60,7 +60,7 @@ def test_where_nothing_keeps_the_old_data_the_smallest_share_is_taken():
 
 def test_a_pilot_measures_and_leaves_the_model_as_it_was(model, rows):
     before = trainable_copy(model)
-    options = {"steps": 4, "measured_every": 2, "batch_size": 2, "learning_rate": 1e-2, "pad": 0, "seed": 0}
+    options = {"steps": 4, "measured_every": 2, "batch_size": 2, "learning_rate": 1e-2, "seed": 0}
     points = pilot(model, rows, rows[:2], rows[:1], share=0.5, **options)
     assert [point.share for point in points] == [0.5, 0.5]
     assert points[0].tokens < points[1].tokens

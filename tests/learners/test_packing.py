@@ -11,8 +11,11 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from learners import trainer, weights
+from learners.methods.contract import Moment, Step
 from learners.parts import pairs
-from learners.parts.likelihood import learned, nats, negative_log_likelihood, predicted
+from learners.parts.distill import Distillation, Teacher
+from learners.parts.labels import learned
+from learners.parts.likelihood import nats, negative_log_likelihood, predicted
 from learners.parts.packing import allow, arranged, packed
 from learners.parts.views import pair_rows, rehearsal_rows
 from tests.learners.runs import CHATS, PREFERENCES, TEXTS, tensors, text, train
@@ -215,6 +218,26 @@ def test_what_a_method_adds_sees_the_rows(base, tmp_path):
     plain, _ = train(tmp_path / "plain", base, "cpt", "distill", CPT, packing=False, **options)
     result, _ = train(tmp_path / "packed", base, "cpt", "distill", CPT, **options)
     assert result.first_loss == pytest.approx(plain.first_loss, abs=1e-5)
+
+
+def test_a_teacher_of_answers_reads_the_packed_batch_as_the_student_does(model, tokenizer):
+    term = Distillation(Teacher(model), distance="logits", source="new", weight=1.0, temperature=2.0)
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape, generator=draw))
+    step = Step(batch_of(tokenizer, TASKS), None, Moment(0, 1, 1e-3))
+    counts = []
+    model.register_forward_pre_hook(lambda _, __, kwargs: counts.append(kwargs["input_ids"].numel()), with_kwargs=True)
+    with torch.no_grad():
+        alone, padded = float(term(model, step)), sum(counts)
+        allow(model)
+        counts.clear()
+        together = float(term(model, step))
+    assert len(counts) == 2
+    assert sum(counts) < 0.7 * padded
+    assert together == pytest.approx(alone, rel=1e-4)
+    assert alone > 1e-3
 
 
 def test_rows_of_a_model_that_sees_the_neighbour_are_left_alone(base, tmp_path, monkeypatch):

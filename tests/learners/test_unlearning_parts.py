@@ -28,6 +28,7 @@ from learners.parts import (
 )
 from learners.parts.distill import Teacher
 from learners.parts.extensions.bottleneck import Kind
+from learners.parts.labels import batch_of
 from learners.parts.unlearning import Ceilings, digit_tokens, key_of, redrawn
 from learners.parts.views import Row
 from tests.learners.runs import CHATS, text
@@ -45,7 +46,7 @@ def rows(tokenizer):
 
 
 def step(rows):
-    return Step(unlearning._batch(rows, torch.device("cpu")), None, Moment(0, 1, 1e-3))
+    return Step(batch_of(rows, torch.device("cpu")), None, Moment(0, 1, 1e-3))
 
 
 def plain_nats(model, row):

@@ -23,7 +23,7 @@ from torch.nn.functional import linear
 from learners.failures import InvalidInput
 from learners.parts.extensions import Extension, along
 from learners.parts.extensions.routers import router_of
-from learners.parts.likelihood import asked
+from learners.parts.labels import IGNORED, asked
 from learners.parts.linears import linears
 from learners.parts.targets import LoraTargets, target_modules
 
@@ -59,7 +59,7 @@ def layers(model: PreTrainedModel, targets: LoraTargets) -> dict[str, list[int]]
 
 def prompt_tokens(labels: Tensor, mask: Tensor) -> Tensor:
     """Which tokens a router may read (rows x tokens): those before the first label; of plain text the first token."""
-    before = mask.bool() & ((labels != -100).cumsum(dim=1) == 0)
+    before = mask.bool() & ((labels != IGNORED).cumsum(dim=1) == 0)
     first = mask.bool() & (mask.cumsum(dim=1) == 1)
     return torch.where(before.any(dim=1, keepdim=True), before, first)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from learners.parts.extensions import Extension, along
-from learners.parts.likelihood import asked
+from learners.parts.labels import IGNORED, asked
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -96,7 +96,7 @@ def _make_room(kwargs: dict[str, Any], before: torch.Tensor, mask: torch.Tensor,
     if isinstance(kept, torch.Tensor):
         kwargs["logits_to_keep"] = kept + count
     if labels is not None:
-        kwargs["labels"] = torch.cat([torch.full_like(before, -100, dtype=labels.dtype), labels], dim=1)
+        kwargs["labels"] = torch.cat([torch.full_like(before, IGNORED, dtype=labels.dtype), labels], dim=1)
 
 
 def _without(output: Any, count: int) -> Any:
