@@ -15,8 +15,8 @@ import torch
 from torch.nn.functional import nll_loss, pad
 from trl.trainer.utils import FusedCausalLMOutput
 
-from learners.parts.labels import learned
 from learners.parts.likelihood import by_length, predicted, spread
+from learners.parts.rows import learned
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -26,8 +26,8 @@ from learners import checkpoints, ranks
 from learners.failures import Diverged
 from learners.methods.contract import Moment, Recipe, Settings, Step
 from learners.parts.mix import Batch
+from learners.parts.rows import AnyRow, Form, Row
 from learners.parts.schedule import warm_hold_decay
-from learners.parts.views import AnyRow, Form, Row
 from learners.together import average_gradients, unwrapped
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from learners.failures import Diverged
 from learners.loop import Extended, Outcome, StepCallback, Work, padding_token, table
 from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.packing import allow, packed
-from learners.parts.views import learned_tokens
+from learners.parts.rows import learned_tokens
 from learners.policy_trainer import PromptTrainer
 from learners.preference_trainers import LabelTrainer, PairTrainer
 from learners.sharing import gather, refuse_unknown_sharing, refuse_whole

@@ -26,8 +26,9 @@ from learners.methods.contract import Material, Recipe, Run, Settings, Sources
 from learners.parts import erase, extensions
 from learners.parts.memory import Remembered, ReplayMemory
 from learners.parts.mix import Batch, Order, Replay, plan_batches
+from learners.parts.rows import AnyRow, Form
 from learners.parts.unlearning import forgotten_rows
-from learners.parts.views import VIEWS, AnyRow, Form, View, rehearsable, rehearsal_rows, without_held_out
+from learners.parts.views import VIEWS, View, rehearsable, rehearsal_rows, without_held_out
 from learners.records import Record, read_records
 from learners.stages import StageInfo, stage_info
 from learners.trainer import execute

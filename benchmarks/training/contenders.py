@@ -39,7 +39,7 @@ from learners.loop import Work
 from learners.methods import settings_for
 from learners.methods.contract import Recipe
 from learners.parts.mix import Batch, plan_batches
-from learners.parts.views import Row
+from learners.parts.rows import Row
 from learners.stages import stage_info
 from learners.trainer import execute
 from learners.versions import read_version

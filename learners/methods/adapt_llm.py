@@ -15,7 +15,8 @@ from pydantic import Field
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import reading
-from learners.parts.views import Row, rehearsal_rows, text_rows
+from learners.parts.rows import Row
+from learners.parts.views import rehearsal_rows, text_rows
 from learners.records import Record
 
 __all__ = ["Settings", "compose", "prepare"]

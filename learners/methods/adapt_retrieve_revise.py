@@ -15,7 +15,8 @@ from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import row_numbers
 from learners.parts.mix import Batch, Order, in_turn
-from learners.parts.views import Row, text_rows
+from learners.parts.rows import Row
+from learners.parts.views import text_rows
 
 __all__ = ["Settings", "compose", "prepare"]
 

@@ -21,7 +21,8 @@ from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import mistakes
 from learners.parts.mix import within
-from learners.parts.views import Row, chat_rows, rehearsal_rows
+from learners.parts.rows import Row
+from learners.parts.views import chat_rows, rehearsal_rows
 from learners.records import Record
 
 __all__ = ["Settings", "compose", "prepare"]

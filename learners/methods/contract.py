@@ -33,8 +33,8 @@ from learners.nearest import did_you_mean
 from learners.parts.memory import ReplayMemory
 from learners.parts.mix import Batch, Order
 from learners.parts.rewards import Answer
+from learners.parts.rows import AnyRow, Form, Row
 from learners.parts.targets import LoraTargets
-from learners.parts.views import AnyRow, Form, Row
 from learners.records import Record
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import keep
 from learners.parts.linears import input_norms, linears, through_blocks
 from learners.parts.mix import no_steps
-from learners.parts.views import Row
+from learners.parts.rows import Row
 
 if TYPE_CHECKING:
     import torch

@@ -32,7 +32,7 @@ from learners.parts.mix import within
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from learners.parts.views import Row
+    from learners.parts.rows import Row
 
 __all__ = ["Settings", "compose"]
 

@@ -22,7 +22,7 @@ from pydantic import Field
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import select
-from learners.parts.views import Row
+from learners.parts.rows import Row
 
 __all__ = ["Settings", "compose", "prepare"]
 

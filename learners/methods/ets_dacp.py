@@ -19,7 +19,8 @@ from learners.failures import InvalidInput
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import select
-from learners.parts.views import Row, spoken, text_rows
+from learners.parts.rows import Row
+from learners.parts.views import spoken, text_rows
 from learners.records import Record
 
 __all__ = ["Settings", "compose", "prepare"]

@@ -26,8 +26,8 @@ from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.methods.forgetting import prepare
 from learners.parts import fusion
 from learners.parts.distill import Distillation, Teacher
-from learners.parts.labels import learned
 from learners.parts.likelihood import predicted, spread
+from learners.parts.rows import learned
 from learners.parts.unlearning import Ceilings
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from learners.methods.contract import LossTerm, Material, Recipe, Run, Sources
 from learners.parts import erase, snapshots, unlearning
 from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.penalties import RehearsalLikelihood
+from learners.parts.rows import Row
 from learners.parts.unlearning import Ceilings
-from learners.parts.views import Row, rehearsal_rows
+from learners.parts.views import rehearsal_rows
 from learners.records import Record
 from learners.versions import Version, read_version
 

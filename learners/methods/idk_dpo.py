@@ -19,10 +19,10 @@ from pydantic import Field
 from learners.failures import InvalidInput
 from learners.methods import forgetting
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts.labels import IGNORED, learned
 from learners.parts.likelihood import nats_of
+from learners.parts.rows import IGNORED, PairRow, Row, learned
 from learners.parts.unlearning import Ceilings, capped, forgotten_rows
-from learners.parts.views import PairRow, Row, chat_rows
+from learners.parts.views import chat_rows
 from learners.records import Record
 
 if TYPE_CHECKING:

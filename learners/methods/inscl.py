@@ -17,7 +17,8 @@ from learners.methods import contract
 from learners.methods.contract import Recipe, Run
 from learners.parts import allocate, select, tasks
 from learners.parts.mix import in_turn
-from learners.parts.views import Row, separator, spoken
+from learners.parts.rows import Row
+from learners.parts.views import separator, spoken
 from learners.records import Record
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from learners.parts import instructions
 from learners.parts.instructions import Instruction
 from learners.parts.mix import Batch, Order, Replay, in_turn, plan_batches
 from learners.parts.penalties import RehearsalLikelihood
-from learners.parts.views import Row, rehearsal_rows
+from learners.parts.rows import Row
+from learners.parts.views import rehearsal_rows
 
 __all__ = ["Settings", "compose", "prepare"]
 

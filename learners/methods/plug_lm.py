@@ -17,7 +17,7 @@ from learners.failures import InvalidInput
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts.mix import no_steps
-from learners.parts.views import Row
+from learners.parts.rows import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -17,9 +17,8 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts.labels import IGNORED
 from learners.parts.penalties import new_likelihood
-from learners.parts.views import Row
+from learners.parts.rows import IGNORED, Row
 
 if TYPE_CHECKING:
     import torch

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources, Step
-from learners.parts.labels import learned
 from learners.parts.likelihood import nats
+from learners.parts.rows import learned
 
 if TYPE_CHECKING:
     import torch

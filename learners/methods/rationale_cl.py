@@ -22,7 +22,8 @@ from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import exemplars, rationales, select
 from learners.parts.mix import Batch, Order, in_turn
-from learners.parts.views import Row, chat_rows, rehearsal_rows
+from learners.parts.rows import Row
+from learners.parts.views import chat_rows, rehearsal_rows
 from learners.parts.weighted_views import ViewLikelihood
 from learners.records import Record
 

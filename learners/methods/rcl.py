@@ -14,7 +14,8 @@ from pydantic import Field
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import rationales
-from learners.parts.views import Row, chat_rows, rehearsal_rows
+from learners.parts.rows import Row
+from learners.parts.views import chat_rows, rehearsal_rows
 
 __all__ = ["Settings", "compose", "prepare"]
 

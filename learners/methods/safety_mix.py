@@ -14,7 +14,8 @@ from pydantic import Field
 from learners.failures import InvalidInput
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
-from learners.parts.views import Row, rehearsal_rows
+from learners.parts.rows import Row
+from learners.parts.views import rehearsal_rows
 from learners.records import Record
 
 __all__ = ["Settings", "compose", "prepare"]

@@ -18,7 +18,8 @@ from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts import mistakes, row_numbers
 from learners.parts.mix import in_turn
-from learners.parts.views import Row, spoken, text_rows
+from learners.parts.rows import Row
+from learners.parts.views import spoken, text_rows
 from learners.records import Record
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from pydantic import Field
 
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
+from learners.parts.rows import Row
 from learners.parts.turns import Described, turn_rows
-from learners.parts.views import Row, rehearsal_rows
+from learners.parts.views import rehearsal_rows
 from learners.records import Record
 
 __all__ = ["Settings", "compose", "prepare"]

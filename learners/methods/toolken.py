@@ -19,10 +19,9 @@ from learners.failures import InvalidInput
 from learners.methods import contract
 from learners.methods.contract import Material, Recipe, Run, Sources
 from learners.parts.calls import calls_in, marker
-from learners.parts.labels import IGNORED
 from learners.parts.penalties import new_likelihood
+from learners.parts.rows import IGNORED, Row, learned_tokens
 from learners.parts.turns import turn_rows
-from learners.parts.views import Row, learned_tokens
 from learners.records import Record
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import torch
 from torch.func import functional_call
 
 from learners.parts.likelihood import negative_log_likelihood
-from learners.parts.views import Row
+from learners.parts.rows import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from learners.parts.labels import batch_of
 from learners.parts.likelihood import predicted
-from learners.parts.views import Row
+from learners.parts.rows import Row, batch_of
 
 if TYPE_CHECKING:
     import torch

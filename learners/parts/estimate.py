@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from learners.parts import keep
-from learners.parts.labels import batch_of
 from learners.parts.likelihood import nats
 from learners.parts.penalties import trainable_copy
-from learners.parts.views import Row
+from learners.parts.rows import Row, batch_of
 
 if TYPE_CHECKING:
     import torch

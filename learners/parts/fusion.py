@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from learners.parts import keep
 from learners.parts.linears import input_moments
-from learners.parts.views import Row
+from learners.parts.rows import Row
 
 if TYPE_CHECKING:
     import torch

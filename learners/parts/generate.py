@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from learners.parts.views import Row, separator
+from learners.parts.rows import Row
+from learners.parts.views import separator
 from learners.seeding import loops
 
 if TYPE_CHECKING:

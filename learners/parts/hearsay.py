@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from learners.failures import InvalidInput
+from learners.parts.rows import Row
 from learners.parts.select import novelty
-from learners.parts.views import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

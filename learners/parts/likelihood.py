@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from learners.parts.labels import asked, learned
 from learners.parts.packing import Packed, packed
+from learners.parts.rows import asked, learned
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from learners.parts.labels import batch_of, learned
 from learners.parts.likelihood import predicted
-from learners.parts.views import Row
+from learners.parts.rows import Row, batch_of, learned
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

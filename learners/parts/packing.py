@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from learners.parts.labels import IGNORED
+from learners.parts.rows import IGNORED
 
 if TYPE_CHECKING:
     import torch

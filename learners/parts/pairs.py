@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from learners.parts import tasks
-from learners.parts.labels import IGNORED
 from learners.parts.likelihood import by_length, nats
 from learners.parts.mix import Batch, Order, Replay, plan_batches
 from learners.parts.penalties import RehearsalLikelihood
-from learners.parts.views import PairRow, Row, pair_rows, rehearsal_rows
+from learners.parts.rows import IGNORED, PairRow, Row
+from learners.parts.views import pair_rows, rehearsal_rows
 from learners.records import Record
 
 if TYPE_CHECKING:

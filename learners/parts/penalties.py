@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from learners.parts.labels import learned
 from learners.parts.likelihood import nats_of, negative_log_likelihood
+from learners.parts.rows import learned
 
 if TYPE_CHECKING:
     import torch

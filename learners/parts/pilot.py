@@ -10,12 +10,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from learners.parts.labels import batch_of
 from learners.parts.law import Point
 from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.penalties import trainable_copy
+from learners.parts.rows import Row, batch_of
 from learners.parts.select import novelty
-from learners.parts.views import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from learners.failures import InvalidInput
 from learners.parts import row_numbers, tasks
-from learners.parts.labels import IGNORED
 from learners.parts.likelihood import negative_log_likelihood
 from learners.parts.penalties import new_likelihood
-from learners.parts.views import Row
+from learners.parts.rows import IGNORED, Row
 
 if TYPE_CHECKING:
     import torch

@@ -17,9 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from learners.parts.labels import batch_of
 from learners.parts.likelihood import negative_log_likelihood
-from learners.parts.views import Row
+from learners.parts.rows import Row, batch_of
 from learners.records import Record
 
 if TYPE_CHECKING:

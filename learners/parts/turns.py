@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from learners.parts.calls import told_of
-from learners.parts.views import Row, chat_rows, rehearsal_rows
+from learners.parts.rows import Row
+from learners.parts.views import chat_rows, rehearsal_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from learners.parts import keep
 from learners.parts.gates import gated, noisy
-from learners.parts.views import Row
+from learners.parts.rows import Row
 
 if TYPE_CHECKING:
     import torch

@@ -20,9 +20,9 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from learners.parts.labels import IGNORED, batch_of, learned
 from learners.parts.likelihood import nats_of
-from learners.parts.views import Row, chat_rows, rehearsal_rows
+from learners.parts.rows import IGNORED, Row, batch_of, learned
+from learners.parts.views import chat_rows, rehearsal_rows
 from learners.records import Record
 
 if TYPE_CHECKING:

@@ -2,17 +2,17 @@
 
 Owns tokenisation, chat templates, loss masks and the removal of held-out sentences. Knows neither stages nor methods;
 `learners.stages` says which view a stage takes, and rehearsal uses `rehearsal_rows` for whatever is remembered.
-Which tokens are learned its labels say (`learners.parts.labels`).
+Which tokens are learned its labels say (`learners.parts.rows`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from learners.failures import InvalidInput
-from learners.parts.labels import IGNORED
+from learners.parts.rows import IGNORED, AnyRow, Form, LabelRow, PairRow, PromptRow, Row
 from learners.records import Kind, Record
 
 if TYPE_CHECKING:
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VIEWS",
-    "AnyRow",
-    "Form",
-    "LabelRow",
-    "PairRow",
-    "PromptRow",
-    "Row",
     "View",
     "chat_rows",
     "label_rows",
-    "learned_tokens",
     "pair_rows",
     "prompt_rows",
     "rehearsable",
@@ -40,43 +33,7 @@ __all__ = [
     "without_held_out",
 ]
 
-Form = Literal["rows", "pairs", "labels", "prompts"]
-"""What a training row is: tokens to predict, two answers of which one is better, one judged answer, or a question."""
-
 Messages = Sequence[dict[str, Any]]
-
-
-class Row(TypedDict):
-    """Tokens and labels of one sequence, equal in length."""
-
-    input_ids: list[int]
-    labels: list[int]
-
-
-class PairRow(TypedDict):
-    """Tokens of one preference: the shared prompt and both continuations."""
-
-    prompt_ids: list[int]
-    chosen_ids: list[int]
-    rejected_ids: list[int]
-
-
-class LabelRow(TypedDict):
-    """Tokens of one judged answer: its prompt, the answer, and whether answers like it are wanted."""
-
-    prompt_ids: list[int]
-    completion_ids: list[int]
-    label: bool
-
-
-class PromptRow(TypedDict):
-    """Tokens of one prompt that the model itself answers, and the answer a reward may look for; "" where none is."""
-
-    prompt_ids: list[int]
-    answer: str
-
-
-AnyRow = Row | PairRow | LabelRow | PromptRow
 
 
 def without_held_out(records: Iterable[Record], held_out: Sequence[str]) -> list[Record]:
@@ -205,11 +162,6 @@ def prompt_rows(record: Record, tokenizer: PreTrainedTokenizerBase, max_length: 
     prompt_ids = _encode(tokenizer, _opened(turns, tokenizer))
     expected = str(answer[-1]["content"]) if answer else ""
     return [PromptRow(prompt_ids=prompt_ids, answer=expected)] if len(prompt_ids) < max_length else []
-
-
-def learned_tokens(row: Row) -> int:
-    """Tokens of a row that are predicted and learned; the first one is predicted from nothing."""
-    return sum(label != IGNORED for label in row["labels"][1:])
 
 
 def rehearsable(record: Record) -> bool:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from learners.parts.labels import learned
 from learners.parts.likelihood import nats_of
-from learners.parts.views import Row
+from learners.parts.rows import Row, learned
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from learners.job import Stage
-from learners.parts.views import Form
+from learners.parts.rows import Form
 from learners.records import Kind, Record
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from learners.parts.labels import learned
 from learners.parts.likelihood import nats_of, negative_log_likelihood
+from learners.parts.rows import learned
 from learners.parts.views import rehearsal_rows, text_rows
 from tests.learners.runs import CHATS, text
 

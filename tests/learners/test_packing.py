@@ -14,9 +14,9 @@ from learners import trainer, weights
 from learners.methods.contract import Moment, Step
 from learners.parts import pairs
 from learners.parts.distill import Distillation, Teacher
-from learners.parts.labels import learned
 from learners.parts.likelihood import nats, negative_log_likelihood, predicted
 from learners.parts.packing import allow, arranged, packed
+from learners.parts.rows import learned
 from learners.parts.views import pair_rows, rehearsal_rows
 from tests.learners.runs import CHATS, PREFERENCES, TEXTS, tensors, text, train
 from tests.tiny import chat, tiny_weights

@@ -28,9 +28,8 @@ from learners.parts import (
 )
 from learners.parts.distill import Teacher
 from learners.parts.extensions.bottleneck import Kind
-from learners.parts.labels import batch_of
+from learners.parts.rows import Row, batch_of
 from learners.parts.unlearning import Ceilings, digit_tokens, key_of, redrawn
-from learners.parts.views import Row
 from tests.learners.runs import CHATS, text
 from tests.learners.runs import record as made
 from tests.tiny import chat

@@ -23,8 +23,8 @@ from torch.nn.functional import linear
 from learners.failures import InvalidInput
 from learners.parts.extensions import Extension, along
 from learners.parts.extensions.routers import router_of
-from learners.parts.labels import IGNORED, asked
 from learners.parts.linears import linears
+from learners.parts.rows import IGNORED, asked
 from learners.parts.targets import LoraTargets, target_modules
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from learners.parts.extensions import Extension, along
-from learners.parts.labels import IGNORED, asked
+from learners.parts.rows import IGNORED, asked
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle

@@ -1,23 +1,65 @@
-"""Labels: which tokens of a row are learned, which are its prompt, and rows side by side as a batch.
+"""Rows: what is trained on, as token numbers; which tokens of them are learned, and rows side by side as a batch.
 
 A row's labels are its tokens where these are learned, and `IGNORED` where they are read and not learned. Knows neither
-models nor losses.
+records nor models: `learners.parts.views` makes rows of records, `learners.parts.likelihood` reads them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 if TYPE_CHECKING:
     import torch
 
-    from learners.parts.views import Row
+__all__ = [
+    "IGNORED", "AnyRow", "Form", "LabelRow", "PairRow", "PromptRow", "Row", "asked", "batch_of", "learned",
+    "learned_tokens",
+]  # fmt: skip
 
-__all__ = ["IGNORED", "asked", "batch_of", "learned"]
+Form = Literal["rows", "pairs", "labels", "prompts"]
+"""What a training row is: tokens to predict, two answers of which one is better, one judged answer, or a question."""
 
 IGNORED: Final = -100
 """The label of a token that is read and not learned; torch's losses leave it out, too."""
+
+
+class Row(TypedDict):
+    """Tokens and labels of one sequence, equal in length."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+class PairRow(TypedDict):
+    """Tokens of one preference: the shared prompt and both continuations."""
+
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+
+
+class LabelRow(TypedDict):
+    """Tokens of one judged answer: its prompt, the answer, and whether answers like it are wanted."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    label: bool
+
+
+class PromptRow(TypedDict):
+    """Tokens of one prompt that the model itself answers, and the answer a reward may look for; "" where none is."""
+
+    prompt_ids: list[int]
+    answer: str
+
+
+AnyRow = Row | PairRow | LabelRow | PromptRow
+
+
+def learned_tokens(row: Row) -> int:
+    """Tokens of a row that are predicted and learned; the first one is predicted from nothing."""
+    return sum(label != IGNORED for label in row["labels"][1:])
 
 
 def batch_of(rows: Sequence[Row], device: torch.device) -> dict[str, torch.Tensor]:
