@@ -9,14 +9,15 @@ Lin et al. 2023 (arXiv:2309.06256).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.func import functional_call
 
-from learners.parts.likelihood import negative_log_likelihood
-from learners.parts.rows import Row
+from learners.parts.likelihood import nats
+from learners.parts.rows import Row, batch_of, learned
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Average", "searched"]
 
 _LAYER = re.compile(r"\.layers\.(\d+)\.")
+_ROWS_AT_ONCE = 4  # of the search: their graphs are kept together
 _ROW_NORM = 3**-0.5  # of a fresh adapter's A, so that what the cut left empty learns again
 
 
@@ -103,17 +105,26 @@ def searched(model: PreTrainedModel, average: Average, rows: Sequence[Row], *, m
     """
     shares = torch.full((average.blocks,), mean, device=model.device)
     for _ in range(steps if average.blocks > 1 else 0):
-        shares.requires_grad_(True)
-        (slope,) = torch.autograd.grad(_loss(model, average.weights(shares), rows), shares)
+        slope = _slope(model, average, shares, rows)
         slope = slope - slope.mean()  # what all blocks have in common is the mean's, which is given
-        shares = _around(shares.detach() - 0.1 * slope / slope.abs().max().clamp(min=1e-12), mean)
+        shares = _around(shares - 0.1 * slope / slope.abs().max().clamp(min=1e-12), mean)
     return shares
 
 
-def _loss(model: PreTrainedModel, weights: dict[str, torch.Tensor], rows: Sequence[Row]) -> torch.Tensor:
-    averaged: Callable[..., Any] = lambda **inputs: functional_call(model, weights, kwargs=inputs)  # noqa: E731
-    batches = [{key: torch.tensor([value], device=model.device) for key, value in row.items()} for row in rows]
-    return torch.stack([negative_log_likelihood(averaged, batch) for batch in batches]).mean()  # pyright: ignore
+def _slope(model: PreTrainedModel, average: Average, shares: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+    """Of the rows' mean negative log-likelihood per token under the averaged model, summed over rows, in the shares."""
+    slope = torch.zeros_like(shares)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        batch = batch_of(rows[start : start + _ROWS_AT_ONCE], model.device)
+        at = shares.clone().requires_grad_(True)
+        told = nats(model, batch, by=partial(_called, model, average.weights(at)))
+        (own,) = torch.autograd.grad((told.sum(dim=1) / learned(batch).sum(dim=1)).sum(), at)
+        slope += own
+    return slope
+
+
+def _called(model: PreTrainedModel, weights: dict[str, torch.Tensor], **inputs: Any) -> Any:
+    return functional_call(model, weights, kwargs=inputs)
 
 
 def _around(shares: torch.Tensor, mean: float) -> torch.Tensor:

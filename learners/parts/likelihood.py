@@ -83,18 +83,21 @@ def tell_prompts(model: PreTrainedModel, prompts: torch.Tensor) -> None:
         extension.hear(prompts)
 
 
-def nats(model: PreTrainedModel, rows: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def nats(
+    model: PreTrainedModel, rows: Mapping[str, torch.Tensor], *, by: Callable[..., Any] | None = None
+) -> torch.Tensor:
     """Negative log-likelihood of the labelled tokens, 0 of the others, of each token but the first.
 
     Args:
         rows: input_ids, labels and attention_mask (each rows x tokens), filled up at the end.
+        by: see `predicted`.
 
     Returns:
         In nats (rows x tokens - 1).
     """
     from torch.nn.functional import cross_entropy, pad
 
-    read = _read(model, rows)
+    read = _read(model, rows, by)
     # one row after another: along the middle of a tensor the same numbers take four times as long
     found = cross_entropy(read.logits.flatten(0, 1).float(), read.targets.flatten(), reduction="none")
     tokens = (rows if read.fewer is None else read.fewer.batch)["labels"].shape
