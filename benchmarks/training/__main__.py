@@ -22,6 +22,7 @@ from benchmarks import pages
 from benchmarks.lab import EMBEDDED, base_version
 from benchmarks.training.contenders import Contender, Heat, Lap, able
 from learners.durable import write_atomic
+from monitors.precision import native_dtype
 
 __all__ = ["compared", "main"]
 
@@ -152,7 +153,8 @@ def _section(found: dict[str, dict[str, Any]]) -> str:
     lines += ["| " + " | ".join(cells) + " |" for cells in _rows(found)]
     words = (
         "Same model, LoRA weights, rows, optimizer and number of steps, trainers in turn. `trl` is SFTTrainer with the "
-        "settings it comes with (bfloat16, gradient checkpointing), `cld` computes in bfloat16 where the machine does. "
+        "settings it comes with (gradient checkpointing); both compute in bfloat16 where the machine does, here "
+        f"{native_dtype()}. "
         "`trl_matched` gets cld's batches in float32, so its losses must be those of `cld_float32`."
     )
     return "\n\n".join(("## Training", f"`{_command()}`", words, "\n".join(lines)))

@@ -1,7 +1,8 @@
 """One contender, in a process of its own: `python -m benchmarks.training.contenders FOLDER`.
 
     cld          `learners.trainer`, as the train job uses it, in bfloat16 where the machine computes in it
-    trl          `trl.SFTTrainer` with the settings it comes with: random order, bfloat16, gradient checkpointing
+    trl          `trl.SFTTrainer` with the settings it comes with: random order, gradient checkpointing, and bfloat16
+                 but on a processor that only emulates it, where float32 is many times faster
     cld_float32  cld's trainer in float32
     trl_matched  trl's in cld's order of batches, in float32, without checkpointing: its losses must be those of
                  cld_float32, step for step, which shows that both do the same work
@@ -180,7 +181,8 @@ def _cld(
 def _trl(
     heat: Heat, model: Any, tokenizer: Any, rows: list[Row], batches: list[Batch], folder: Path, clock: _Clock
 ) -> None:
-    _plain(heat, model, tokenizer, rows, len(batches), folder, clock, {})
+    native = {"bf16": native_dtype() == "bfloat16"}
+    _plain(heat, model, tokenizer, rows, len(batches), folder, clock, native)
 
 
 def _trl_matched(
