@@ -14,7 +14,7 @@ from benchmarks.methods.lacking import lacking
 from benchmarks.methods.report import described, own_standings
 from benchmarks.methods.running import Comparison
 from benchmarks.methods.setup import PLAIN
-from benchmarks.methods.standings import TOLERANCE, keeping_up, other_orders
+from benchmarks.methods.standings import TOLERANCE, Standing, doubtful, keeping_up, other_orders
 from learners.methods.info import InformationKind, MethodInfo, Need, ServingForm
 
 __all__ = ["page"]
@@ -28,8 +28,9 @@ The planner proposes the methods marked so in `cld methods list`; any other is t
 methods`). Being proposed is no proof: what is planned on a cycle or two is listed below, with what was seen. This page
 helps to name one. `cld methods show ID` says what a method is and where it differs from its paper.
 
-"Keeps up" means: it learns within {TOLERANCE:.2f} of what plain training learns. Among those that keep up, the one that
-forgets least stands first. The results are those of a small model and few records; the order on yours may differ, and
+"Keeps up" means: it learns within {TOLERANCE:.2f} of what plain training learns; "unclear": it learned less, by less
+than a standard error, so that more test items might show either. Of each, the one that forgets least stands first. The
+results are those of a small model and few records; the order on yours may differ, and
 `python -m benchmarks.methods` measures it.
 
 """
@@ -62,30 +63,45 @@ def _by_kind(known: Mapping[str, MethodInfo], comparisons: Sequence[Comparison])
     rows: list[tuple[str, ...]] = []
     for kind in get_args(InformationKind):
         for found in comparisons:
-            able = keeping_up(own_standings(found), found.setup.stage)
-            teaching = [row for row in able if row.method in known and kind in known[row.method].information_kinds]
-            if teaching:
-                names = ", ".join(f"`{row.method}` ({row.forgetting:+.3f})" for row in teaching[:3])
-                rows.append((kind, found.setup.stage, found.setup.title, names))
-    head = "## By what is to be learned\n\nThose that keep up and forget least, with what they forgot.\n\n"
-    return head + _grid(("information", "stage", "tasks", "measured best"), rows)
+            able, unclear = _able(own_standings(found), found)
+            best, perhaps = (
+                [row for row in some if row.method in known and kind in known[row.method].information_kinds][:3]
+                for some in (able, unclear)
+            )
+            if best:
+                rows.append((kind, found.setup.stage, found.setup.title, _forgot(best), _forgot(perhaps)))
+    head = "## By what is to be learned\n\nThose that forget least, with what they forgot.\n\n"
+    return head + _grid(("information", "stage", "tasks", "keeps up", "unclear"), rows)
+
+
+def _able(rows: Sequence[Standing], found: Comparison) -> tuple[list[Standing], list[Standing]]:
+    """Those that keep up, and those of which it is unclear."""
+    return keeping_up(rows, found.setup.stage), doubtful(rows, found.setup.stage, _tests(found))
+
+
+def _tests(found: Comparison) -> int:
+    return found.setup.test_items * len(found.results[0].tasks)
+
+
+def _forgot(rows: Sequence[Standing]) -> str:
+    return ", ".join(f"`{row.method}` ({row.forgetting:+.3f})" for row in rows) or "-"
 
 
 def _comparison(found: Comparison, known: Mapping[str, MethodInfo]) -> str:
     rows = [row for row in own_standings(found) if row.method in known]
-    able = keeping_up(rows, found.setup.stage)
-    behind = sorted((row for row in rows if row not in able), key=lambda row: -row.learning_accuracy)
+    able, unclear = _able(rows, found)
+    behind = sorted((row for row in rows if row not in (*able, *unclear)), key=lambda row: -row.learning_accuracy)
     plain = next((row.seconds for row in rows if row.method == PLAIN[found.setup.stage]), None)
     cells = [
         (
-            f"`{row.method}`", "yes" if row in able else "no", f"{row.learning_accuracy:.3f}", f"{row.forgetting:.3f}",
+            f"`{row.method}`", "yes" if row in able else "unclear" if row in unclear else "no",
+            f"{row.learning_accuracy:.3f}", f"{row.forgetting:.3f}",
             f"{row.seconds / plain:.1f}x" if plain else "-", ", ".join(known[row.method].needs),
             known[row.method].serving_form,
         )
-        for row in (*able, *behind)
+        for row in (*able, *unclear, *behind)
     ]  # fmt: skip
-    tests = found.setup.test_items * len(found.results[0].tasks)
-    setup = found.setup
+    tests, setup = _tests(found), found.setup
     head = (
         f"## Measured: stage {setup.stage}, {setup.title}\n\n{described(setup)} A mean over "
         f"{tests} items has a standard error of up to {0.5 / sqrt(tests):.2f}: smaller differences say little.\n\n"

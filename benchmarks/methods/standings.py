@@ -5,8 +5,9 @@ Owns the aggregation; the formulas are `monitors.metrics`'s. Pure: results in, r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from math import sqrt
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -16,8 +17,8 @@ from learners.job import Stage
 from monitors.metrics import ScoreMatrix, average_accuracy_curve, summary
 
 __all__ = [
-    "METRICS", "Best", "Spread", "Standing", "best", "curve", "keeping_up", "lasting", "other_orders", "spread",
-    "standings",
+    "METRICS", "Best", "Spread", "Standing", "best", "curve", "doubtful", "keeping_up", "lasting", "other_orders",
+    "spread", "standings",
 ]  # fmt: skip
 
 METRICS = ("acc", "bwt_gem", "fwt_gem", "forgetting_since_learned", "learning_accuracy", "plasticity")
@@ -112,12 +113,30 @@ def best(rows: Sequence[Standing], stage: Stage) -> Best | None:
 
 def keeping_up(rows: Sequence[Standing], stage: Stage) -> list[Standing]:
     """Methods that learn as well as plain training, who forgets least first; none without plain training."""
+    return _learning(rows, stage, lambda own, plain: own >= plain - TOLERANCE)
+
+
+def doubtful(rows: Sequence[Standing], stage: Stage, tests: int) -> list[Standing]:
+    """Methods that learn less than those that keep up, by less than chance may make, who forgets least first.
+
+    Args:
+        tests: items that a learning accuracy is a mean over. The bound is one standard error of the difference of two
+            shares of so many items, each drawn for itself; both methods answer the same ones, so it is less.
+    """
+
+    def unclear(own: float, plain: float) -> bool:
+        chance = sqrt((own * (1 - own) + plain * (1 - plain)) / tests)
+        return plain - chance <= own < plain - TOLERANCE
+
+    return _learning(rows, stage, unclear)
+
+
+def _learning(rows: Sequence[Standing], stage: Stage, able: Callable[[float, float], bool]) -> list[Standing]:
+    """Methods by their own and plain training's learning accuracy, who forgets least first."""
     measured = [row for row in rows if row.method not in REFERENCES and "forgetting_since_learned" in row.metrics]
-    plain = next((row for row in measured if row.method == PLAIN[stage]), None)
-    if plain is None:
-        return []
-    able = [row for row in measured if row.learning_accuracy >= plain.learning_accuracy - TOLERANCE]
-    return sorted(able, key=lambda row: row.forgetting)
+    plain = next((row.learning_accuracy for row in measured if row.method == PLAIN[stage]), None)
+    found = [row for row in measured if plain is not None and able(row.learning_accuracy, plain)]
+    return sorted(found, key=lambda row: row.forgetting)
 
 
 def other_orders(results: Sequence[RunResult], stage: Stage) -> list[str]:

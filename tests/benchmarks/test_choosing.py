@@ -29,13 +29,22 @@ def sections():
 
 
 def test_who_forgets_least_at_equal_learning_is_named_first(sections):
-    row = "| task | cit | short, 2 items | `replay` (+0.100), `finetune` (+0.700) |"
+    row = "| task | cit | short, 2 items | `replay` (+0.100), `finetune` (+0.700) | - |"
     assert row in sections["By what is to be learned"]
 
 
 def test_a_method_that_learns_less_is_never_named_for_what_it_keeps(sections):
     assert "o_lora" not in sections["By what is to be learned"]
     assert "| `o_lora` | no | 0.500 | 0.000 |" in sections["Measured: stage cit, short, 2 items"]
+
+
+def test_what_learned_less_than_chance_may_explain_is_called_unclear():
+    """Of 100 items, 0.90 and 0.86 differ by less than a standard error (0.046); 0.90 and 0.85 by more."""
+    found = Comparison(SETUP, [result("finetune", 0.9, 0.2), result("replay", 0.86, 0.8), result("o_lora", 0.85, 0.8)])
+    page = choosing.page(KNOWN, [found])
+    assert "| task | cit | short, 2 items | `finetune` (+0.700) | `replay` (+0.060) |" in page
+    assert "| `replay` | unclear | 0.860 | 0.060 |" in page
+    assert "| `o_lora` | no | 0.850 | 0.050 |" in page
 
 
 def test_a_method_that_learned_fewer_orders_than_plain_training_is_not_ranked():
