@@ -17,7 +17,7 @@ from benchmarks.methods import plots, published, report
 from benchmarks.methods.lacking import left_out
 from benchmarks.methods.running import Comparison, compare
 from benchmarks.methods.setup import PLAIN, Setup
-from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS
+from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS, possible_orders
 from learners.job import Stage
 from learners.methods import methods
 from learners.nearest import did_you_mean
@@ -75,9 +75,10 @@ def main(
         )
         for name in streams
     ]  # fmt: skip
+    orders = _orders(orders or (1 if quick else 3), setups)
     found = [
         compare(
-            setup, [name for name in chosen if names or name not in left_out(setup)], orders or (1 if quick else 3),
+            setup, [name for name in chosen if names or name not in left_out(setup)], orders,
             results.resolve(), threads=threads, country=country, fresh=fresh, say=console.print,
             processes=processes or (2 if quick else 1),
         )
@@ -111,6 +112,14 @@ def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
         if name not in able:
             hint = "" if name in methods() else did_you_mean(name, able, "none is like it;") + " "
             raise typer.BadParameter(f"{name!r} cannot train stage {stage}; {hint}those that can: {', '.join(able)}")
+    return wanted
+
+
+def _orders(wanted: int, setups: list[Setup]) -> int:
+    for setup in setups:
+        if wanted > possible_orders(setup):
+            told = f"these tasks of stream {setup.stream!r} have {possible_orders(setup)} order(s), not {wanted}"
+            raise typer.BadParameter(f"{told}; set --orders, or ask for more --tasks")
     return wanted
 
 

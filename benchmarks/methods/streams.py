@@ -7,16 +7,18 @@ results can be set beside the papers'.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import factorial
 from typing import Final
 
 from benchmarks.methods import preferences, tasks, tool_tasks
 from benchmarks.methods.preferences import SUPERSEDED_BY
 from benchmarks.methods.setup import Setup
 from benchmarks.methods.tasks import Task
+from learners.failures import InvalidInput
 from learners.job import Stage
 
-__all__ = ["DEFAULT_STREAMS", "QUICK_STREAMS", "STREAMS", "in_force", "order_names", "stream_tasks"]
+__all__ = ["DEFAULT_STREAMS", "QUICK_STREAMS", "STREAMS", "in_force", "order_names", "possible_orders", "stream_tasks"]
 
 _LONG = (
     # Orders 4 to 6 of O-LoRA (Wang et al. 2023, arXiv:2310.14152, appendix), less dbpedia, imdb, multirc, yahoo and
@@ -82,23 +84,50 @@ QUICK_STREAMS: Final[Mapping[Stage, str]] = {"cpt": "short", "cit": "short", "ca
 
 
 def order_names(setup: Setup, order: int) -> list[str]:
-    """Short names of the tasks of one order; orders beyond the listed ones are shuffles by their number.
+    """Short names of the tasks of one order; what revises a norm stays behind what taught it.
 
-    What revises a norm stays behind what taught it.
+    Orders beyond the listed ones are shuffles by their number, and so is a listed one that without the tasks that are
+    left out is no other than an earlier one: a mean over orders counts each sequence once.
 
     Args:
-        order: from 1.
+        order: from 1, up to `possible_orders`.
+
+    Raises:
+        learners.failures.InvalidInput: these tasks have fewer orders.
     """
-    published = STREAMS[setup.stream]
-    kept = published[0].split()[: setup.tasks]
-    if order <= len(published):
-        return [name for name in published[order - 1].split() if name in kept]
-    names: list[str] = random.Random(order).sample(kept, len(kept))  # noqa: S311 - an order, not secrecy
-    for old, new in SUPERSEDED_BY.items():
-        if old in names and new in names:
-            earlier, later = sorted((names.index(old), names.index(new)))
-            names[earlier], names[later] = old, new
-    return names
+    if order > possible_orders(setup):
+        tasks = f"{len(_kept(setup))} task(s) of stream {setup.stream!r}"
+        raise InvalidInput(f"{tasks} have {possible_orders(setup)} order(s), not {order}; ask for more tasks")
+    found: list[list[str]] = []
+    for number in range(1, order + 1):
+        found.append(next(names for names in _drawn(setup, number) if names not in found))
+    return found[-1]
+
+
+def possible_orders(setup: Setup) -> int:
+    """How many sequences the tasks have; what revises a norm stands behind it in all of them."""
+    kept = _kept(setup)
+    revisions = sum(old in kept and new in kept for old, new in SUPERSEDED_BY.items())
+    return factorial(len(kept)) >> revisions
+
+
+def _kept(setup: Setup) -> list[str]:
+    return STREAMS[setup.stream][0].split()[: setup.tasks]
+
+
+def _drawn(setup: Setup, number: int) -> Iterator[list[str]]:
+    """The listed order of this number, where there is one; then shuffles without end."""
+    listed, kept = STREAMS[setup.stream], _kept(setup)
+    if number <= len(listed):
+        yield [name for name in listed[number - 1].split() if name in kept]
+    draw = random.Random(number)  # noqa: S311 - an order, not secrecy
+    while True:
+        names = draw.sample(kept, len(kept))
+        for old, new in SUPERSEDED_BY.items():
+            if old in names and new in names:
+                earlier, later = sorted((names.index(old), names.index(new)))
+                names[earlier], names[later] = old, new
+        yield names
 
 
 def stream_tasks(setup: Setup, order: int) -> list[Task]:
