@@ -112,7 +112,7 @@ def possible_orders(setup: Setup) -> int:
 
 
 def _kept(setup: Setup) -> list[str]:
-    return STREAMS[setup.stream][0].split()[: setup.tasks]
+    return list[str](STREAMS[setup.stream][0].split())[: setup.tasks]
 
 
 def _drawn(setup: Setup, number: int) -> Iterator[list[str]]:
@@ -122,7 +122,7 @@ def _drawn(setup: Setup, number: int) -> Iterator[list[str]]:
         yield [name for name in listed[number - 1].split() if name in kept]
     draw = random.Random(number)  # noqa: S311 - an order, not secrecy
     while True:
-        names = draw.sample(kept, len(kept))
+        names: list[str] = draw.sample(kept, len(kept))
         for old, new in SUPERSEDED_BY.items():
             if old in names and new in names:
                 earlier, later = sorted((names.index(old), names.index(new)))
