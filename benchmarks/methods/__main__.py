@@ -17,7 +17,8 @@ from benchmarks.methods import plots, published, report
 from benchmarks.methods.lacking import left_out
 from benchmarks.methods.running import Comparison, compare
 from benchmarks.methods.setup import PLAIN, Setup
-from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS, possible_orders
+from benchmarks.methods.streams import DEFAULT_STREAMS, QUICK_STREAMS, STREAMS, order_names
+from learners.failures import InvalidInput
 from learners.job import Stage
 from learners.methods import methods
 from learners.nearest import did_you_mean
@@ -117,9 +118,10 @@ def _methods(stage: Stage, names: str, *, quick: bool) -> list[str]:
 
 def _orders(wanted: int, setups: list[Setup]) -> int:
     for setup in setups:
-        if wanted > possible_orders(setup):
-            told = f"these tasks of stream {setup.stream!r} have {possible_orders(setup)} order(s), not {wanted}"
-            raise typer.BadParameter(f"{told}; set --orders, or ask for more --tasks")
+        try:
+            order_names(setup, wanted)
+        except InvalidInput as few:
+            raise typer.BadParameter(str(few)) from few
     return wanted
 
 

@@ -97,7 +97,9 @@ def order_names(setup: Setup, order: int) -> list[str]:
     """
     if order > possible_orders(setup):
         tasks = f"{len(_kept(setup))} task(s) of stream {setup.stream!r}"
-        raise InvalidInput(f"{tasks} have {possible_orders(setup)} order(s), not {order}; ask for more tasks")
+        raise InvalidInput(
+            f"{tasks} have {possible_orders(setup)} order(s), not {order}; ask for fewer, or for more tasks"
+        )
     found: list[list[str]] = []
     for number in range(1, order + 1):
         found.append(next(names for names in _drawn(setup, number) if names not in found))

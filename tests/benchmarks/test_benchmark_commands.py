@@ -78,6 +78,7 @@ def test_settings_reach_every_method_as_values(compared, tmp_path):
         (["--methods", "dpo_replay"], "cannot train stage cit"),
         (["--stage", "rlhf"], "is no stage"),
         (["--set", "epochs"], "KEY=VALUE"),
+        (["--stream", "short", "--tasks", "1", "--orders", "2"], "1 order(s)"),
     ],
 )
 def test_a_wrong_word_is_refused_with_the_right_one(compared, words, hint):
